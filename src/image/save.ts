@@ -1,0 +1,117 @@
+/** Images to files. Node only. */
+
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import sharp from 'sharp';
+import { ImageError } from './error.ts';
+import { encodePng } from './png.ts';
+import { checkImage, type RgbImage } from './rgb-image.ts';
+
+/** Something that was asked for and that the file does not have. */
+export interface SaveImageWarning {
+  readonly code: 'text_not_saved';
+  readonly message: string;
+}
+
+export interface SavedImage {
+  readonly path: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  readonly warnings: readonly SaveImageWarning[];
+}
+
+interface FileFormat {
+  readonly name: string;
+  /** The longest side that the format can hold, in pixels. */
+  readonly maxSide: number;
+  readonly encode: (image: RgbImage, text: Readonly<Record<string, string>>) => Promise<Uint8Array>;
+}
+
+const pixels = (image: RgbImage) =>
+  sharp(image.data, {
+    raw: { width: image.width, height: image.height, channels: 3 },
+    limitInputPixels: false,
+  });
+
+// High quality and full colour resolution: these files are read again as the source of an edit.
+const png: FileFormat = { name: 'PNG', maxSide: 2 ** 31 - 1, encode: encodePng };
+const jpeg: FileFormat = {
+  name: 'JPEG',
+  maxSide: 65_500,
+  encode: (image) => pixels(image).jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(),
+};
+const webp: FileFormat = {
+  name: 'WebP',
+  maxSide: 16_383,
+  encode: (image) => pixels(image).webp({ quality: 95, smartSubsample: true }).toBuffer(),
+};
+
+const formats: Readonly<Record<string, FileFormat>> = { '.png': png, '.jpg': jpeg, '.jpeg': jpeg, '.webp': webp };
+
+/**
+ * Saves an image in the format that the path's ending names: .png (lossless), .jpg or .jpeg (quality 95, 4:4:4), .webp
+ * (lossy, quality 95). The file appears whole or not at all: it is written beside its place, flushed, and renamed,
+ * which replaces a file of that name. The folder must exist.
+ * @param text goes into PNG files only (see `encodePng`); for the others a warning says that it was left out
+ * @throws ImageError `image_format_unsupported` (unknown ending), `image_too_large` (for the format), `image_invalid`,
+ * `image_text_invalid` or `image_not_saved` (disk and rights)
+ */
+export async function saveImage(
+  path: string,
+  image: RgbImage,
+  text: Readonly<Record<string, string>> = {},
+): Promise<SavedImage> {
+  const extension = extname(path).toLowerCase();
+  const format = Object.hasOwn(formats, extension) ? formats[extension] : undefined;
+  if (!format) {
+    throw new ImageError(
+      'image_format_unsupported',
+      `saveImage: expected a path that ends in ${Object.keys(formats).join(', ')}, got ${path}`,
+      { path, extension },
+    );
+  }
+  checkImage(image, 'saveImage');
+  if (Math.max(image.width, image.height) > format.maxSide) {
+    throw new ImageError(
+      'image_too_large',
+      `saveImage: ${format.name} holds sides of at most ${format.maxSide} pixels, got ${image.width} x ${image.height}; ` +
+        'save as .png',
+      { width: image.width, height: image.height, maxSide: format.maxSide },
+    );
+  }
+  const bytes = await format.encode(image, text);
+  await replaceFile(path, bytes);
+
+  const keywords = Object.keys(text);
+  const warnings: SaveImageWarning[] = [];
+  if (format !== png && keywords.length > 0) {
+    const message = `${format.name} files carry no text: ${keywords.join(', ')} left out; save as .png to keep it`;
+    warnings.push({ code: 'text_not_saved', message });
+  }
+  return { path, bytes: bytes.length, warnings };
+}
+
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  // In the same folder, because a rename is atomic only within one file system.
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    const reason = (error as NodeJS.ErrnoException).code;
+    throw new ImageError(
+      'image_not_saved',
+      `saveImage: cannot write ${path} (${reason ?? 'unknown reason'}); check the folder, its rights and free space`,
+      { path, reason },
+      { cause: error },
+    );
+  }
+}

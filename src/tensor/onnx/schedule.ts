@@ -1,0 +1,152 @@
+/**
+ * Decides where in a program each node is computed. A node used in a loop's body that does not depend on the loop is
+ * computed once before it; a node used only in a branch is computed only when the branch is taken, unless it hangs on
+ * weights and constants alone, which ONNX Runtime folds when the program is loaded.
+ */
+import { type Dim, dimTerms, type Shape } from '../dimension.ts';
+import { TensorError } from '../error.ts';
+import type { OperatorAttributes, Scope } from '../operators.ts';
+import type { Node, Tensor } from '../tensor.ts';
+import { operandsOf, subgraphsOf, topologicalOrder } from '../walk.ts';
+
+/** A scope and what surrounds it; the outermost is the program. */
+export interface Place {
+  readonly scope: Scope | undefined;
+  readonly parent: Place | undefined;
+  readonly depth: number;
+  /** Nodes computed here, each after what it reads. */
+  readonly nodes: Node[];
+}
+
+/** The place of every scope of a program. */
+export interface Schedule {
+  readonly program: Place;
+  /** Where each named size can be read. */
+  readonly sizes: ReadonlyMap<string, SizeBinding>;
+  placeOf(scope: Scope): Place;
+}
+
+function commonPlace(a: Place, b: Place): Place {
+  let [left, right] = [a, b];
+  while (left !== right) {
+    if (left.depth >= right.depth) left = left.parent!;
+    else right = right.parent!;
+  }
+  return left;
+}
+
+/** Plans the program that computes `outputs` from `inputs`. */
+export function schedule(inputs: readonly Tensor[], outputs: readonly Tensor[]): Schedule {
+  const program: Place = { scope: undefined, parent: undefined, depth: 0, nodes: [] };
+  const places = new Map<Scope, Place>();
+  const chosen = new Map<Node, Place>();
+  const sizes = bindSizes([...inputs.map((input) => input.node), ...topologicalOrder(outputs)]);
+  const reads = (node: Node) => [
+    ...operandsOf(node),
+    ...sizesRead(node).map((name) => boundTo(sizes, name, node).tensor),
+  ];
+  const order = topologicalOrder([...inputs, ...outputs], reads);
+  const dependencies = readScopes(order, reads);
+
+  const use = (node: Node, place: Place) => {
+    const before = chosen.get(node);
+    chosen.set(node, before ? commonPlace(before, place) : place);
+  };
+  for (const output of [...inputs, ...outputs]) use(output.node, program);
+  // From the outputs back: all users of a node are placed before the node is.
+  for (const node of [...order].reverse()) {
+    const { scopes, varies } = dependencies.get(node)!;
+    let place = chosen.get(node)!;
+    if (varies) {
+      while (place.scope?.kind === 'loop' && !scopes.has(place.scope)) place = place.parent!;
+    } else place = program;
+    chosen.set(node, place);
+    for (const subgraph of subgraphsOf(node)) {
+      const inner: Place = { scope: subgraph.scope, parent: place, depth: place.depth + 1, nodes: [] };
+      places.set(subgraph.scope, inner);
+      for (const output of subgraph.outputs) use(output.node, inner);
+    }
+    const inSubgraphs = new Set(subgraphsOf(node).flatMap((part) => part.outputs));
+    for (const operand of reads(node)) if (!inSubgraphs.has(operand)) use(operand.node, place);
+    for (const operand of node.inputs) use(operand.node, place);
+  }
+  for (const node of order) {
+    const scope = node.operator === 'input' ? (node as Node<'input'>).attributes.scope : undefined;
+    (scope ? places.get(scope)! : chosen.get(node)!).nodes.push(node);
+  }
+  return { program, sizes, placeOf: (scope) => places.get(scope)! };
+}
+
+/** The axis that tells a named size when the program runs. */
+export interface SizeBinding {
+  readonly tensor: Tensor;
+  readonly axis: number;
+}
+
+/** Finds for every named size an input, a loop state or a loop's result that has it. The program's inputs come first. */
+function bindSizes(order: readonly Node[]): Map<string, SizeBinding> {
+  const sizes = new Map<string, SizeBinding>();
+  const bind = (node: Node) => {
+    for (const tensor of node.outputs) {
+      tensor.shape.forEach((dim, axis) => {
+        const plain = typeof dim === 'string' && !/[*+]/.test(dim);
+        if (plain && !sizes.has(dim)) sizes.set(dim, { tensor, axis });
+      });
+    }
+  };
+  const scopeOf = (node: Node) => (node.operator === 'input' ? (node as Node<'input'>).attributes.scope : undefined);
+  for (const node of order) if (node.operator === 'input' && !scopeOf(node)) bind(node);
+  for (const node of order) if (scopeOf(node)) bind(node);
+  for (const node of order)
+    if (node.operator === 'loop' || node.operator === 'cond' || node.operator === 'topK') bind(node);
+  return sizes;
+}
+
+/** The binding of a named size, or an error that says who needs it. */
+export function boundTo(sizes: ReadonlyMap<string, SizeBinding>, name: string, node: Node): SizeBinding {
+  const binding = sizes.get(name);
+  if (!binding) throw new TensorError(node.operator, `no input of the program has an axis of size "${name}"`);
+  return binding;
+}
+
+/** Names of the sizes whose values a node needs when it runs. */
+function sizesRead(node: Node): string[] {
+  const { operator, attributes } = node;
+  let dims: readonly Dim[] = [];
+  if (operator === 'reshape' || operator === 'expand') dims = (attributes as { shape: Shape }).shape;
+  else if (operator === 'slice') {
+    const { start, length } = attributes as OperatorAttributes['slice'];
+    dims = [start, length];
+  } else if (operator === 'dimension') dims = [(attributes as OperatorAttributes['dimension']).dim];
+  return [...new Set(dims.flatMap((dim) => dimTerms(dim).flatMap((term) => term.names)))];
+}
+
+interface Dependencies {
+  /** Loops whose state the node depends on, directly or not. */
+  readonly scopes: ReadonlySet<Scope>;
+  /** False when the node hangs on weights and constants alone. */
+  readonly varies: boolean;
+}
+
+function readScopes(order: readonly Node[], reads: (node: Node) => readonly Tensor[]): Map<Node, Dependencies> {
+  const result = new Map<Node, Dependencies>();
+  for (const node of order) {
+    const scopes = new Set<Scope>();
+    let varies = node.operator === 'input';
+    if (node.operator === 'input') {
+      const { scope } = (node as Node<'input'>).attributes;
+      if (scope) scopes.add(scope);
+    }
+    for (const operand of reads(node)) {
+      const inner = result.get(operand.node)!;
+      for (const scope of inner.scopes) scopes.add(scope);
+      varies ||= inner.varies;
+    }
+    for (const subgraph of subgraphsOf(node)) {
+      scopes.delete(subgraph.scope);
+      varies = true;
+    }
+    result.set(node, { scopes, varies });
+  }
+  return result;
+}
