@@ -24,6 +24,9 @@ import {
 /** Bytes that a tensor may have whose elements share memory: a few stored bytes can claim to be any number of elements. */
 export const maximumExpandedBytes = 64 * 1024 * 1024;
 
+/** Longest module, global or storage name. A name may be recalled a million times, so its use must cost little. */
+const maximumNameLength = 512;
+
 /** What the unpickling found beside the tensors. */
 export interface TorchFindings {
   /** Unknown globals that were met, by path. */
@@ -102,6 +105,9 @@ export function torchPickleRules({ recordSize, strictPickle, findings }: TorchRu
   const storages = new Map<string, PickledStorage>();
   return {
     global(writtenModule, name, fail) {
+      if (writtenModule.length > maximumNameLength || name.length > maximumNameLength) {
+        fail(`names a global of more than ${maximumNameLength} characters`);
+      }
       const module = writtenModule === '__builtin__' ? 'builtins' : writtenModule;
       const path = `${module}.${name}`;
       if (blockedModules.has(module)) {
@@ -129,6 +135,9 @@ export function torchPickleRules({ recordSize, strictPickle, findings }: TorchRu
       const [kind, type, key, , count] = id instanceof PickleTuple ? id.items : [];
       if (kind !== 'storage' || !(type instanceof PickleGlobal) || typeof key !== 'string') {
         return fail('a reference that is not one to a storage');
+      }
+      if (key.length > maximumNameLength) {
+        return fail(`a storage key of ${key.length} characters, the limit is ${maximumNameLength}`);
       }
       const dtype = type.module === 'torch' ? storageDTypes.get(type.name) : undefined;
       if (!dtype && type.path !== 'torch.storage.UntypedStorage') return new OpaqueObject(type, true);
@@ -177,7 +186,9 @@ function rebuildTensorV3(args: readonly PickleValue[], fail: Fail): PickleValue 
 /** Flags of a lazy negation or conjugation: reading the bytes alone would give other numbers. */
 function refuseMetadata(metadata: PickleValue | undefined, fail: Fail): void {
   if (metadata === undefined || metadata === null) return;
-  if (metadata instanceof PickleDict && [...metadata.entries.values()].every((value) => value === false)) return;
+  if (metadata instanceof PickleDict && metadata.entries.size <= 2) {
+    if ([...metadata.entries.values()].every((value) => value === false)) return;
+  }
   fail('a tensor with a lazy negation or conjugation: resolve it before saving (`resolve_neg`, `resolve_conj`)');
 }
 

@@ -72,8 +72,10 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions = {}
     ignoreIcc: true,
   } satisfies SharpOptions;
 
-  // `limitInputPixels` does not hold for the header alone, so metadata() tells the size of a bomb as well.
-  const header = await sharp(bytes, input).metadata().catch(corrupt(format));
+  // Without sharp's own limit, whose refusal looks like damage; only the header is read here.
+  const header = await sharp(bytes, { ...input, limitInputPixels: false })
+    .metadata()
+    .catch(corrupt(format));
   checkLimits(header.width, header.height, { maxPixels, maxSide, minSide });
 
   const { data, info } = await sharp(bytes, input)

@@ -1,9 +1,8 @@
 /** Images to files. Node only. */
 
-import { randomUUID } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { extname } from 'node:path';
 import sharp from 'sharp';
+import { writeFileDurably } from '../checkpoint/durable.ts';
 import { ImageError } from './error.ts';
 import { encodePng } from './png.ts';
 import { checkImage, type RgbImage } from './rgb-image.ts';
@@ -93,25 +92,14 @@ export async function saveImage(
 }
 
 async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  // In the same folder, because a rename is atomic only within one file system.
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
   try {
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    const reason = (error as NodeJS.ErrnoException).code;
+    await writeFileDurably(path, [bytes]);
+  } catch (cause) {
     throw new ImageError(
       'image_not_saved',
-      `saveImage: cannot write ${path} (${reason ?? 'unknown reason'}); check the folder, its rights and free space`,
-      { path, reason },
-      { cause: error },
+      `saveImage: cannot write ${path}; check that the folder exists, its rights and the free space`,
+      { path },
+      { cause },
     );
   }
 }

@@ -6,7 +6,7 @@
  * transformers. Keys that do not change the computation are not read.
  */
 import { z } from 'zod';
-import { abbreviate, parseConfig, requireConfig } from '../config-file.ts';
+import { abbreviate, parseConfig, requireConfig } from '../config-error.ts';
 
 export interface Qwen25VLConfig {
   readonly text: Qwen25VLTextConfig;
@@ -58,8 +58,8 @@ export interface Qwen25VLVisionConfig {
 }
 
 export interface Qwen25VLTokens {
-  readonly image: number;
-  readonly video: number;
+  readonly imageToken: number;
+  readonly videoToken: number;
   readonly visionStart: number;
   readonly visionEnd: number;
 }
@@ -145,8 +145,8 @@ export function parseQwen25VLConfig(value: unknown, file: string): Qwen25VLConfi
     text: normalText(text, root.tie_word_embeddings, file, nested ? 'text_config.' : ''),
     vision: normalVision(root.vision_config, file),
     tokens: {
-      image: root.image_token_id,
-      video: root.video_token_id,
+      imageToken: root.image_token_id,
+      videoToken: root.video_token_id,
       visionStart: root.vision_start_token_id,
       visionEnd: root.vision_end_token_id,
     },

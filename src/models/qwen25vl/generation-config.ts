@@ -1,6 +1,6 @@
 /** How the model's folder asks text to be drawn: Hugging Face `generation_config.json`. */
 import { z } from 'zod';
-import { parseConfig } from '../config-file.ts';
+import { parseConfig } from '../config-error.ts';
 
 export interface GenerationConfig {
   /** False means greedy decoding, whatever the temperature. Default false. */

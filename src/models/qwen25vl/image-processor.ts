@@ -6,8 +6,6 @@
  * ordered by 2 x 2 blocks, since the encoder merges each block into one token.
  */
 
-import { z } from 'zod';
-import { StarError } from '../../errors.ts';
 import { ImageError } from '../../image/error.ts';
 import { resizeImage } from '../../image/resize.ts';
 import { checkImage, type RgbImage } from '../../image/rgb-image.ts';
@@ -16,43 +14,7 @@ import type { TensorValue } from '../../tensor/value.ts';
 /** Sides further apart than this are refused, as by the published processor. */
 const maxAspectRatio = 200;
 
-/** A `preprocessor_config.json` that cannot be used; code `image_processor_config_invalid`. */
-export class ImageProcessorConfigError extends StarError {
-  constructor(message: string, details: Readonly<Record<string, unknown>> = {}) {
-    super('image_processor_config_invalid', message, details);
-  }
-}
-
-const pixelCount = z.int().min(1);
-const threeChannels = (check: z.ZodNumber) => z.tuple([check, check, check]).readonly();
-const mustBeOn = z.literal(true).default(true);
-
-// Keys that only other programs read (`processor_class`, ...) pass; every key that would change pixels is here.
-const fileSchema = z.object({
-  image_processor_type: z.enum(['Qwen2VLImageProcessor', 'Qwen2VLImageProcessorFast']).optional(),
-  min_pixels: pixelCount.nullish(),
-  max_pixels: pixelCount.nullish(),
-  size: z.object({ shortest_edge: pixelCount.optional(), longest_edge: pixelCount.optional() }).nullish(),
-  patch_size: z.int().min(1).default(14),
-  temporal_patch_size: z.int().min(1).default(2),
-  merge_size: z.int().min(1).default(2),
-  image_mean: threeChannels(z.number()).default([0.48145466, 0.4578275, 0.40821073]),
-  image_std: threeChannels(z.number().positive()).default([0.26862954, 0.26130258, 0.27577711]),
-  rescale_factor: z
-    .number()
-    .positive()
-    .default(1 / 255),
-  /** 3 is Pillow's BICUBIC. */
-  resample: z.literal(3).default(3),
-  do_resize: mustBeOn,
-  do_rescale: mustBeOn,
-  do_normalize: mustBeOn,
-  do_convert_rgb: z.boolean().nullish(),
-  do_center_crop: z.literal(false).nullish(),
-  do_pad: z.literal(false).nullish(),
-});
-
-/** The settings of a `preprocessor_config.json`, checked. */
+/** How images are processed; `parseImageProcessorConfig` reads it from a model's folder. */
 export interface ImageProcessorConfig {
   /** The fewest pixels after resizing. Default 3,136 (56 x 56). */
   readonly minPixels: number;
@@ -69,48 +31,6 @@ export interface ImageProcessorConfig {
   readonly imageStd: readonly [number, number, number];
   /** Multiplies bytes. Default 1/255. */
   readonly rescaleFactor: number;
-}
-
-/**
- * Checks the content of a `preprocessor_config.json`.
- * The pixel range may stand as `min_pixels` and `max_pixels` or, in newer files, as `size.shortest_edge` and
- * `size.longest_edge`; the former win. `Qwen2VLImageProcessorFast` is read too, though that one resizes with torch and
- * so differs by a level here and there. The published scripts put 12,544 and 802,816 (28 x 28 x 16 and x 1024) in the
- * place of the file's pixel range.
- * @param source names the file in error messages
- * @throws ImageProcessorConfigError when a value is missing or asks for another processing than this one
- */
-export function parseImageProcessorConfig(json: unknown, source = 'preprocessor_config.json'): ImageProcessorConfig {
-  const parsed = fileSchema.safeParse(json);
-  if (!parsed.success) {
-    throw new ImageProcessorConfigError(
-      `${source}: not usable as Qwen2VLImageProcessor:\n${z.prettifyError(parsed.error)}`,
-      {
-        source,
-        issues: parsed.error.issues,
-      },
-    );
-  }
-  const file = parsed.data;
-  const minPixels = file.min_pixels ?? (file.size ? file.size.shortest_edge : 56 * 56);
-  const maxPixels = file.max_pixels ?? (file.size ? file.size.longest_edge : 28 * 28 * 1280);
-  if (minPixels === undefined || maxPixels === undefined || minPixels > maxPixels) {
-    throw new ImageProcessorConfigError(
-      `${source}: expected min_pixels <= max_pixels (or size.shortest_edge <= size.longest_edge), ` +
-        `got ${minPixels} and ${maxPixels}`,
-      { source, minPixels, maxPixels },
-    );
-  }
-  return {
-    minPixels,
-    maxPixels,
-    patchSize: file.patch_size,
-    temporalPatchSize: file.temporal_patch_size,
-    mergeSize: file.merge_size,
-    imageMean: file.image_mean,
-    imageStd: file.image_std,
-    rescaleFactor: file.rescale_factor,
-  };
 }
 
 /** Python's `round`: halves go to the even neighbour. */
@@ -166,7 +86,7 @@ export function smartResize(
 /**
  * Scales an image up with Pillow's Lanczos filter when a side is below `minSide`: the step that the published code puts
  * before the image processor and the VQ transform when it edits (`preprocess_image_with_min_size`).
- * As there, sides are cut to whole numbers, so that one of `minSide - 1` can result.
+ * As there, both sides are scaled alike and cut to whole numbers.
  * Departure: an aspect ratio above 200, which the image processor would refuse next, is refused before the work.
  * @param minSide in pixels. Default 28.
  * @returns the image itself when it is large enough

@@ -1,0 +1,174 @@
+/**
+ * The configuration of a STAR model (`STAR_*.json`) in one normal form.
+ *
+ * The published file leaves some sizes of the pixel encoder to the code: `VQ_Model` of
+ * star/models/pixel_encoder/vq_model.py fixes ch 256, multipliers 1,2,2,4,8, z 512, and its `ModelArgs` two residual
+ * blocks and an unnormalised codebook. Here they are defaults, and the optional keys `ch`, `ch_mult`, `z_channels` and
+ * `num_res_blocks` of `pixel_encoder` override them for smaller models.
+ * `pixel_output_head.image_token_embed` is accepted and not kept: the published code never uses it.
+ */
+import { z } from 'zod';
+import { abbreviate, parseConfig, requireConfig } from '../config-error.ts';
+import type { Qwen25VLConfig } from '../qwen25vl/config.ts';
+
+export interface StarConfig {
+  readonly modelName: string;
+  readonly languageModel: { readonly path: string };
+  readonly pixelEncoder: PixelEncoderConfig;
+  readonly pixelAdapter: PixelAdapterConfig;
+  /** One stack in the published models; the list leaves room for several, run one after the other. */
+  readonly stackedAr: readonly StackConfig[];
+  readonly outputHead: { readonly codes: number; readonly hiddenSize: number };
+  /** The diffusion decoder; undefined where the VQ decoder is the only one. */
+  readonly pixelDecoder: { readonly path: string } | undefined;
+}
+
+/** STAR-VQ, the convolutional tokenizer of pixels. */
+export interface PixelEncoderConfig {
+  /** Weights of the tokenizer alone; undefined when they only stand in the STAR checkpoint. */
+  readonly path: string | undefined;
+  readonly codebookSize: number;
+  readonly codebookDim: number;
+  /** Codes of an image, a square number. */
+  readonly numTokens: number;
+  /** Codes on a side: the square root of `numTokens`. */
+  readonly gridSize: number;
+  /** Pixels on a side of a code: 2 to the number of levels less one. */
+  readonly downsampling: number;
+  /** Pixels on a side of an image: `gridSize * downsampling`. */
+  readonly imageSize: number;
+  /** Attention heads at the lowest level and in the middle. */
+  readonly heads: number;
+  /** Channels of the first level, multiplied by `chMult` at each. */
+  readonly ch: number;
+  readonly chMult: readonly number[];
+  readonly zChannels: number;
+  readonly resBlocks: number;
+  /** Whether codes are compared and returned normalised; false in all published models. */
+  readonly l2Norm: boolean;
+  /** Weight of the commitment loss in training; the published code's default 0.25. */
+  readonly commitLossBeta: number;
+}
+
+/** A perceptron with GELU between its layers, from a code's embedding to the base's hidden size. */
+export interface PixelAdapterConfig {
+  /** Number of linear layers. */
+  readonly depth: number;
+  readonly inputDim: number;
+  readonly hiddenSize: number;
+}
+
+export interface StackConfig {
+  readonly numLayers: number;
+}
+
+/** Channels in a group norm of the tokenizer come in this many groups. */
+const normGroups = 32;
+
+const count = z.int().min(1).max(1 << 24);
+const path = z.string().min(1).max(1024);
+const stack = z.object({ num_layers: count });
+
+const schema = z.object({
+  model_name: z.string().min(1).max(256),
+  language_model: z.object({ model_name: z.literal('Qwen2.5-VL'), model_path: path }),
+  pixel_encoder: z.object({
+    model_name: z.literal('VQ_Model'),
+    model_path: z.string().max(1024).nullish(),
+    image_token_size: count,
+    n_embed: count,
+    num_tokens: count,
+    num_heads: count,
+    ch: count.default(256),
+    ch_mult: z.array(count).min(1).max(8).default([1, 2, 2, 4, 8]),
+    z_channels: count.default(512),
+    num_res_blocks: count.default(2),
+  }),
+  pixel_adapter: z.object({ model_name: z.literal('MLP_GELU'), depth: count.default(1), input_dim: count, n_embed: count }),
+  stacked_ar: z.union([stack, z.array(stack).min(1).max(16)]),
+  pixel_output_head: z.object({ image_token_size: count, n_embed: count }),
+  pixel_decoder: z.object({ model_name: z.literal('LUMINA2'), model_path: path }).nullish(),
+});
+
+/**
+ * The normal form of a `STAR_*.json`.
+ * @param value the parsed JSON.
+ * @param file only for messages.
+ * @throws ConfigError for a missing or ill-typed key and for sizes that contradict each other.
+ */
+export function parseStarConfig(value: unknown, file: string): StarConfig {
+  const raw = parseConfig(schema, value, file);
+  const pixelEncoder = normalPixelEncoder(raw.pixel_encoder, file);
+  const same = (key: string, got: number, expected: number, of: string) =>
+    requireConfig(got === expected, file, { path: key, expected: `${of}, ${expected}`, got: `${got}` });
+  same('pixel_adapter.input_dim', raw.pixel_adapter.input_dim, pixelEncoder.codebookDim, 'pixel_encoder.n_embed');
+  same(
+    'pixel_output_head.image_token_size',
+    raw.pixel_output_head.image_token_size,
+    pixelEncoder.codebookSize,
+    'pixel_encoder.image_token_size',
+  );
+  same('pixel_output_head.n_embed', raw.pixel_output_head.n_embed, raw.pixel_adapter.n_embed, 'pixel_adapter.n_embed');
+  return {
+    modelName: raw.model_name,
+    languageModel: { path: raw.language_model.model_path },
+    pixelEncoder,
+    pixelAdapter: {
+      depth: raw.pixel_adapter.depth,
+      inputDim: raw.pixel_adapter.input_dim,
+      hiddenSize: raw.pixel_adapter.n_embed,
+    },
+    stackedAr: [raw.stacked_ar].flat().map((each) => ({ numLayers: each.num_layers })),
+    outputHead: { codes: raw.pixel_output_head.image_token_size, hiddenSize: raw.pixel_output_head.n_embed },
+    pixelDecoder: raw.pixel_decoder ? { path: raw.pixel_decoder.model_path } : undefined,
+  };
+}
+
+function normalPixelEncoder(raw: z.output<typeof schema>['pixel_encoder'], file: string): PixelEncoderConfig {
+  const gridSize = Math.sqrt(raw.num_tokens);
+  requireConfig(Number.isInteger(gridSize), file, {
+    path: 'pixel_encoder.num_tokens',
+    expected: 'a square number',
+    got: `${raw.num_tokens}`,
+  });
+  const channels = raw.ch_mult.map((multiplier) => raw.ch * multiplier);
+  requireConfig(
+    raw.ch % normGroups === 0,
+    file,
+    { path: 'pixel_encoder.ch', expected: `a multiple of ${normGroups}, the groups of its norms`, got: `${raw.ch}` },
+  );
+  requireConfig(channels.at(-1)! % raw.num_heads === 0, file, {
+    path: 'pixel_encoder.num_heads',
+    expected: `a divisor of the lowest level's channels, ${channels.at(-1)}`,
+    got: abbreviate(raw.num_heads),
+  });
+  const downsampling = 2 ** (raw.ch_mult.length - 1);
+  return {
+    path: raw.model_path || undefined,
+    codebookSize: raw.image_token_size,
+    codebookDim: raw.n_embed,
+    numTokens: raw.num_tokens,
+    gridSize,
+    downsampling,
+    imageSize: gridSize * downsampling,
+    heads: raw.num_heads,
+    ch: raw.ch,
+    chMult: raw.ch_mult,
+    zChannels: raw.z_channels,
+    resBlocks: raw.num_res_blocks,
+    l2Norm: false,
+    commitLossBeta: 0.25,
+  };
+}
+
+/**
+ * Checks that a STAR configuration fits its base model.
+ * @throws ConfigError when the adapter and the head do not have the base's hidden size.
+ */
+export function requireMatchingBase(star: StarConfig, base: Qwen25VLConfig, starFile: string): void {
+  requireConfig(star.pixelAdapter.hiddenSize === base.text.hiddenSize, starFile, {
+    path: 'pixel_adapter.n_embed',
+    expected: `the hidden size of the language model, ${base.text.hiddenSize}`,
+    got: `${star.pixelAdapter.hiddenSize}`,
+  });
+}
