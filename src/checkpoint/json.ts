@@ -39,8 +39,8 @@ const escapes: Readonly<Record<string, string>> = {
   r: '\r',
   t: '\t',
 };
-/** Digits of 2^64 − 1. Longer integers mean nothing here and would be slow to convert. */
-const maximumDigits = 20;
+/** Longer integers mean nothing here, and very long ones would be slow to convert. */
+const maximumIntegerLength = 40;
 
 export function parseJson(text: string, limits: JsonLimits): JsonValue {
   const reader = new JsonReader(text, limits);
@@ -186,7 +186,8 @@ class JsonReader {
     if (!match) this.fail('expected a JSON value');
     const digits = match[0];
     const integer = match[1] === undefined && match[2] === undefined;
-    if (integer && digits.length > maximumDigits) this.fail(`an integer of more than ${maximumDigits} characters`);
+    if (integer && digits.length > maximumIntegerLength)
+      this.fail(`an integer of more than ${maximumIntegerLength} characters`);
     this.position += digits.length;
     // "-0" is no integer of this reader: BigInt has no negative zero.
     return integer && digits !== '-0' ? BigInt(digits) : Number(digits);

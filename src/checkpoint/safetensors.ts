@@ -15,8 +15,8 @@ import { type Checkpoint, type CheckpointParts, createCheckpoint } from './sourc
 /** The format's own limit on the header's length in bytes. */
 export const maximumHeaderLength = 100_000_000;
 
-/** About 200,000 tensors: each takes some ten JSON values. */
-const headerLimits = { depth: 4, values: 2_000_000 };
+/** More than 100,000 tensors: each takes seven to ten JSON values. */
+const headerLimits = { depth: 4, values: 1_000_000 };
 
 export const safetensorsDTypes: ReadonlyMap<string, DType> = new Map<string, DType>([
   ['F64', 'float64'],

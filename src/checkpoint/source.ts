@@ -23,7 +23,12 @@ export interface Checkpoint extends AsyncDisposable {
   /** Reads one tensor as it is stored, made contiguous. 16-bit floats come as their bits. */
   read(name: string): Promise<TensorValue>;
   /** Reads one floating-point tensor as float32. Integers, and float64 values beyond float32's range, are errors. */
-  readFloat32(name: string): Promise<TensorValue & { readonly data: Float32Array }>;
+  readFloat32(name: string): Promise<Float32TensorValue>;
+}
+
+export interface Float32TensorValue extends TensorValue {
+  readonly dtype: 'float32';
+  readonly data: Float32Array;
 }
 
 /** What a reader of a format hands over. */
@@ -68,7 +73,7 @@ class OpenCheckpoint implements Checkpoint {
     return { dtype: entry.dtype, shape: entry.shape, data };
   }
 
-  async readFloat32(name: string): Promise<TensorValue & { readonly data: Float32Array }> {
+  async readFloat32(name: string): Promise<Float32TensorValue> {
     const { entry, source } = this.#locate(name);
     const { dtype, shape } = entry;
     if (!isFloat(dtype)) {

@@ -32,7 +32,6 @@ describe('imageFromFloat', () => {
     const { data } = imageFromFloat(imageToFloat(everyByte), 16, 16);
     const lost = data.map((level, i) => everyByte.data[i]! - level);
     expect(Math.max(...lost)).toBe(1);
-    expect(Math.min(...lost.map((loss) => (loss === 1 ? 0 : loss)))).toBe(0);
   });
 
   it.each(referenceVariants)('takes what the reference decoder of %s puts out', (variant) => {

@@ -60,6 +60,23 @@ export function canonicalDim(dim: Dim): Dim {
   return format(parse(dim));
 }
 
+/**
+ * Brings the shape that a person gave an operator into canonical form. Throws `TensorError` for a size below 0 or one that
+ * is not a whole number.
+ */
+export function canonicalShape(operator: string, shape: Shape): Shape {
+  return shape.map((dim, axis) => {
+    const size = canonicalDim(dim);
+    if (typeof size === 'number' && size < 0) {
+      throw new TensorError(operator, `axis ${axis} of ${formatShape(shape)} has size ${size}, expected at least 0`, {
+        shape,
+        axis,
+      });
+    }
+    return size;
+  });
+}
+
 export function addDims(...dims: readonly Dim[]): Dim {
   if (dims.every((dim) => typeof dim === 'number')) return (dims as number[]).reduce((a, b) => a + b, 0);
   const sum: Polynomial = new Map();
@@ -88,6 +105,8 @@ export function multiplyDims(...dims: readonly Dim[]): Dim {
 
 /** `a / b` where it is exact for every value of the names; undefined otherwise. */
 export function divideDims(a: Dim, b: Dim): Dim | undefined {
+  // Nothing divided by nothing could be any number.
+  if (b === 0) return undefined;
   if (a === b) return 1;
   const divisor = [...parse(b)];
   // A sum divides only itself here; that is all the shapes of our models ask for.

@@ -1,8 +1,8 @@
 /** Larger pieces of reverse rules, written in the language itself. */
 
 import type { DType } from './dtype.ts';
-import { dtypes } from './dtype.ts';
 import { TensorError } from './error.ts';
+import { cast } from './language/elementwise.ts';
 import { concat, pad, reshape, slice, transpose } from './language/layout.ts';
 import { constant } from './language/leaves.ts';
 import { matmul } from './language/linear.ts';
@@ -49,6 +49,5 @@ export function interpolationMatrix(dtype: DType, from: number, to: number): Ten
     matrix[row * from + low]! += 1 - (centre - low);
     matrix[row * from + high]! += centre - low;
   }
-  const ArrayType = dtypes[dtype].array as Float64ArrayConstructor;
-  return constant(dtype, [to, from], ArrayType.from(matrix));
+  return cast(constant('float64', [to, from], matrix), dtype);
 }

@@ -3,18 +3,20 @@
  * gradient by each input? A rule gives one function an input, called only if that gradient is wanted, or none where an
  * input has no gradient. `y` is the output, `x`, `a`, `b` are inputs. Operators without derivatives say why.
  */
-import { addDims, type Dim } from './dimension.ts';
+import { addDims, type Dim, multiplyDims } from './dimension.ts';
 import { TensorError } from './error.ts';
 import { convolutionWeightGradient, interpolationMatrix } from './gradient-kernels.ts';
 import { rotaryEmbedding } from './language/attention.ts';
 import {
   add,
+  and,
   cast,
   cosine,
   divide,
   equal,
   errorFunction,
   exponential,
+  greaterOrEqual,
   hyperbolicTangent,
   less,
   lessOrEqual,
@@ -187,10 +189,10 @@ export const gradientRules: { readonly [K in OperatorName]: GradientRule<K> } = 
     (g, _a, b) => divide(g, b),
     (g, _a, b, y) => negate(multiply(g, divide(y, b))),
   ),
-  // ∂aᵇ/∂a = b·aᵇ⁻¹, ∂aᵇ/∂b = aᵇ·ln a
+  // ∂aᵇ/∂a = b·aᵇ⁻¹, 0 for b = 0 also at a = 0; ∂aᵇ/∂b = aᵇ·ln a, 0 for a = 0 (b ≥ 0)
   power: binary(
-    (g, a, b) => multiply(g, multiply(b, power(a, subtract(b, 1)))),
-    (g, a, _b, y) => multiply(g, multiply(y, logarithm(a))),
+    (g, a, b) => multiply(g, where(equal(b, 0), 0, multiply(b, power(a, subtract(b, 1))))),
+    (g, a, b, y) => multiply(g, where(and(equal(a, 0), greaterOrEqual(b, 0)), 0, multiply(y, logarithm(a)))),
   ),
   // Where both are equal the first one gets the gradient.
   minimum: binary(
@@ -245,8 +247,9 @@ export const gradientRules: { readonly [K in OperatorName]: GradientRule<K> } = 
     () => {
       // A matrix shared by a batch: fold the batch into the product instead of summing products.
       if (b!.rank === 2 && a!.rank > 2 && !transposeA) {
-        const rows = reshape(a!, [-1, a!.shape.at(-1)!]);
-        const columns = reshape(g, [-1, g.shape.at(-1)!]);
+        const folded = multiplyDims(...a!.shape.slice(0, -1));
+        const rows = reshape(a!, [folded, a!.shape.at(-1)!]);
+        const columns = reshape(g, [folded, g.shape.at(-1)!]);
         return transposeB ? matmul(columns, rows, { transposeA: true }) : matmul(rows, columns, { transposeA: true });
       }
       return sumToShape(
@@ -331,9 +334,12 @@ export const gradientRules: { readonly [K in OperatorName]: GradientRule<K> } = 
       const { stride, padding, dilation } = attributes;
       // Rows and columns that the strided windows never reached still belong to x.
       const outputPadding = [0, 1].map((side) => {
-        const [size, kernel, out] = [x!.shape[2 + side], weight!.shape[2 + side], g.shape[2 + side]] as number[];
-        const reached = (out! - 1) * stride[side]! + dilation[side]! * (kernel! - 1) + 1;
-        return size! + padding[side]! + padding[side + 2]! - reached;
+        const [size, kernel, out] = [x!.shape[2 + side]!, weight!.shape[2 + side] as number, g.shape[2 + side]!];
+        if (typeof size !== 'number' || typeof out !== 'number') {
+          throw new TensorError('conv2d', `its gradient needs a fixed picture size, got ${x}`);
+        }
+        const reached = (out - 1) * stride[side]! + dilation[side]! * (kernel - 1) + 1;
+        return size + padding[side]! + padding[side + 2]! - reached;
       }) as [number, number];
       return convTranspose2d(g, weight!, { stride, padding, dilation, outputPadding });
     },
@@ -378,8 +384,8 @@ export const gradientRules: { readonly [K in OperatorName]: GradientRule<K> } = 
   // A rotation's transpose is the rotation back.
   rotaryEmbedding: ({ attributes: { heads }, inputs: [, cosines, sines, positions], g }) => [
     () => rotaryEmbedding(g, cosines!, negate(sines!), positions!, heads),
-    undefined,
-    undefined,
+    refused('rotaryEmbedding', 'its tables are not learned; rotate with multiply and add'),
+    refused('rotaryEmbedding', 'its tables are not learned; rotate with multiply and add'),
     undefined,
   ],
   groupedQueryAttention: refused('groupedQueryAttention', 'it is the inference form; train with attention in nn/'),

@@ -9,12 +9,9 @@ import {
   divideDims,
   elementCount,
   formatShape,
-  type Shape,
   sameShape,
   subtractDims,
 } from './dimension.ts';
-import { type DType, isFloating } from './dtype.ts';
-import { TensorError } from './error.ts';
 import type {
   ArgumentOperator,
   BinaryOperator,
@@ -27,61 +24,23 @@ import type {
   TensorType,
   UnaryOperator,
 } from './operators.ts';
+import {
+  fail,
+  fixed,
+  type Inputs,
+  replaceDim,
+  requireAxis,
+  requireCount,
+  requireDim,
+  requireExtents,
+  requireFloating,
+  requireInteger,
+  requireRank,
+  requireSameDType,
+  requireWindows,
+} from './shape-checks.ts';
 
-type Inputs = readonly TensorType[];
 type ShapeRule<K extends OperatorName> = (attributes: OperatorAttributes[K], inputs: Inputs) => readonly TensorType[];
-
-function describe(type: TensorType): string {
-  return String(type);
-}
-
-function fail(operator: string, message: string, inputs: Inputs = []): never {
-  const got = inputs.length > 0 ? `; got ${inputs.map(describe).join(', ')}` : '';
-  throw new TensorError(operator, message + got, {
-    inputs: inputs.map(({ dtype, shape }) => ({ dtype, shape })),
-  });
-}
-
-function requireCount(operator: string, inputs: Inputs, ...counts: number[]): void {
-  if (!counts.includes(inputs.length)) fail(operator, `takes ${counts.join(' or ')} tensors, got ${inputs.length}`);
-}
-
-function requireFloating(operator: string, inputs: Inputs): void {
-  for (const input of inputs) if (!isFloating(input.dtype)) fail(operator, 'needs floating-point tensors', inputs);
-}
-
-function requireSameDType(operator: string, inputs: Inputs): DType {
-  const dtype = inputs[0]!.dtype;
-  if (inputs.some((input) => input.dtype !== dtype)) fail(operator, 'needs tensors of one element type', inputs);
-  return dtype;
-}
-
-function requireInteger(operator: string, indices: TensorType, inputs: Inputs): void {
-  if (indices.dtype !== 'int64' && indices.dtype !== 'int32') fail(operator, 'needs int64 or int32 indices', inputs);
-}
-
-function requireAxis(operator: string, axis: number, input: TensorType): void {
-  if (!Number.isInteger(axis) || axis < 0 || axis >= input.shape.length) {
-    fail(operator, `axis ${axis} is outside of 0..${input.shape.length - 1}`, [input]);
-  }
-}
-
-function requireRank(operator: string, input: TensorType, rank: number, layout: string): void {
-  if (input.shape.length !== rank) fail(operator, `needs ${layout}`, [input]);
-}
-
-function requireDim(operator: string, what: string, expected: Dim, got: Dim, inputs: Inputs): void {
-  if (expected !== got) fail(operator, `${what}: expected ${expected}, got ${got}`, inputs);
-}
-
-function fixed(operator: string, what: string, dim: Dim, inputs: Inputs): number {
-  if (typeof dim !== 'number') fail(operator, `${what} must be a fixed size, got ${dim}`, inputs);
-  return dim;
-}
-
-function replaceDim(shape: Shape, axis: number, dim: Dim): Shape {
-  return shape.map((old, index) => (index === axis ? dim : old));
-}
 
 const unary =
   <K extends UnaryOperator>(operator: K): ShapeRule<K> =>
@@ -105,7 +64,8 @@ const compare =
   <K extends CompareOperator>(operator: K): ShapeRule<K> =>
   (_, inputs) => {
     requireCount(operator, inputs, 2);
-    requireSameDType(operator, inputs);
+    const dtype = requireSameDType(operator, inputs);
+    if (dtype === 'bool' && operator !== 'equal') fail(operator, 'needs numbers', inputs);
     return [{ dtype: 'bool', shape: broadcastShapes(operator, ...inputs.map((input) => input.shape)) }];
   };
 
@@ -161,10 +121,19 @@ function scaleAndBias(operator: string, inputs: Inputs, counts: number[], size: 
   return [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }];
 }
 
+function lastDim(operator: string, inputs: Inputs): Dim {
+  return inputs[0]!.shape.at(-1) ?? fail(operator, 'needs at least one axis', inputs);
+}
+
 /** `floor((size + padding - dilation * (kernel - 1) - 1) / stride) + 1`, as in ONNX Conv. */
 function convolvedSize(size: Dim, kernel: number, padding: number, stride: number, dilation: number): Dim {
   const reach = addDims(size, padding - dilation * (kernel - 1) - 1);
-  if (typeof reach === 'number') return Math.floor(reach / stride) + 1;
+  if (typeof reach === 'number') {
+    if (reach < 0) {
+      fail('conv2d', `a kernel of ${kernel} by dilation ${dilation} does not fit into ${size} and padding ${padding}`);
+    }
+    return Math.floor(reach / stride) + 1;
+  }
   const exact = divideDims(reach, stride);
   if (exact === undefined) fail('conv2d', `stride ${stride} needs a fixed picture size, got ${size}`);
   return addDims(exact, 1);
@@ -179,7 +148,9 @@ function convolution(attributes: ConvolutionAttributes, inputs: Inputs): readonl
   requireRank(operator, x, 4, '[batch, channels, height, width]');
   requireRank(operator, weight, 4, 'a weight [outChannels, inChannels, kernelHeight, kernelWidth]');
   requireDim(operator, 'input channels', weight.shape[1]!, x.shape[1]!, inputs);
+  if (bias) requireRank(operator, bias, 1, 'a bias [outChannels]');
   if (bias) requireDim(operator, 'size of bias', weight.shape[0]!, bias.shape[0]!, inputs);
+  requireWindows(operator, attributes);
   const { padding, stride, dilation } = attributes;
   const spatial = [0, 1].map((side) => {
     const kernel = fixed(operator, 'kernel', weight.shape[2 + side]!, inputs);
@@ -261,6 +232,7 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
   matmul: ({ transposeA, transposeB }, inputs) => {
     requireCount('matmul', inputs, 2);
     const dtype = requireSameDType('matmul', inputs);
+    if (dtype === 'bool') fail('matmul', 'needs numbers', inputs);
     const [a, b] = inputs as [TensorType, TensorType];
     if (a.shape.length < 2 || b.shape.length < 2) fail('matmul', 'needs at least two axes on both sides', inputs);
     const [rows, inner] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
@@ -292,7 +264,7 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
     if (typeof start === 'number' && start < 0) fail('slice', `start ${start} is below 0`, inputs);
     if (typeof size === 'number' && typeof start === 'number' && typeof length === 'number') {
       const last = start + (length - 1) * step;
-      if (length < 0 || (length > 0 && last >= size)) {
+      if (length < 0 || start > size || (length > 0 && last >= size)) {
         fail('slice', `axis ${axis} has ${size} elements, asked for ${length} from ${start} by ${step}`, inputs);
       }
     }
@@ -370,6 +342,7 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
   },
   oneHot: ({ depth, dtype }, inputs) => {
     requireCount('oneHot', inputs, 1);
+    if (!Number.isInteger(depth) || depth < 1) fail('oneHot', `depth must be 1, 2, …, got ${depth}`, inputs);
     requireInteger('oneHot', inputs[0]!, inputs);
     return [{ dtype, shape: [...inputs[0]!.shape, depth] }];
   },
@@ -378,8 +351,12 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
     const [x] = inputs as [TensorType];
     requireAxis('topK', axis, x);
     const size = x.shape[axis]!;
-    if (typeof k === 'number' && typeof size === 'number' && (k < 1 || k > size)) {
+    if (typeof k === 'number' && (!Number.isInteger(k) || k < 1 || (typeof size === 'number' && k > size))) {
       fail('topK', `k must be in 1..${size}, got ${k}`, inputs);
+    }
+    const count = inputs[1];
+    if (count ? count.dtype !== 'int64' || !sameShape(count.shape, [1]) : typeof k !== 'number') {
+      fail('topK', `k that is known at run time must be int64[1]`, inputs);
     }
     const shape = replaceDim(x.shape, axis, k);
     return [
@@ -389,12 +366,19 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
   },
   cumulativeSum: ({ axis }, inputs) => {
     requireCount('cumulativeSum', inputs, 1);
+    if (inputs[0]!.dtype === 'bool') fail('cumulativeSum', 'needs numbers', inputs);
     requireAxis('cumulativeSum', axis, inputs[0]!);
     return [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }];
   },
   conv2d: convolution,
-  convTranspose2d: ({ stride, padding, dilation, outputPadding }, inputs) => {
+  convTranspose2d: (attributes, inputs) => {
+    const { stride, padding, dilation, outputPadding } = attributes;
     const operator = 'convTranspose2d';
+    requireWindows(operator, attributes);
+    requireExtents(operator, 'outputPadding', outputPadding, 0);
+    if (outputPadding.some((extent, side) => extent >= stride[side]!)) {
+      fail(operator, `outputPadding ${outputPadding.join(', ')} must be below stride ${stride.join(', ')}`, inputs);
+    }
     requireCount(operator, inputs, 2);
     requireFloating(operator, inputs);
     const dtype = requireSameDType(operator, inputs);
@@ -406,18 +390,21 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
       const kernel = fixed(operator, 'kernel', weight.shape[2 + side]!, inputs);
       const size = fixed(operator, 'picture size', x.shape[2 + side]!, inputs);
       const grown = (size - 1) * stride[side]! + dilation[side]! * (kernel - 1) + 1 + outputPadding[side]!;
-      return grown - padding[side]! - padding[side + 2]!;
+      const left = grown - padding[side]! - padding[side + 2]!;
+      if (left < 1) fail(operator, `padding ${padding.join(', ')} leaves nothing of ${grown}`, inputs);
+      return left;
     });
     return [{ dtype, shape: [x.shape[0]!, weight.shape[1]!, ...spatial] }];
   },
   groupNorm: ({ groups }, inputs) => {
+    requireCount('groupNorm', inputs, 3);
     requireRank('groupNorm', inputs[0]!, 4, '[batch, channels, height, width]');
     const channels = fixed('groupNorm', 'channels', inputs[0]!.shape[1]!, inputs);
     if (channels % groups !== 0) fail('groupNorm', `${channels} channels do not divide into ${groups} groups`, inputs);
     return scaleAndBias('groupNorm', inputs, [3], channels);
   },
-  layerNorm: (_, inputs) => scaleAndBias('layerNorm', inputs, [2, 3], inputs[0]!.shape.at(-1)!),
-  rmsNorm: (_, inputs) => scaleAndBias('rmsNorm', inputs, [2], inputs[0]!.shape.at(-1)!),
+  layerNorm: (_, inputs) => scaleAndBias('layerNorm', inputs, [2, 3], lastDim('layerNorm', inputs)),
+  rmsNorm: (_, inputs) => scaleAndBias('rmsNorm', inputs, [2], lastDim('rmsNorm', inputs)),
   resizeNearest: ({ scale }, inputs) => {
     requireCount('resizeNearest', inputs, 1);
     const [x] = inputs as [TensorType];
@@ -440,6 +427,7 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
     requireCount('resizeBilinear', inputs, 1);
     const [x] = inputs as [TensorType];
     requireRank('resizeBilinear', x, 4, '[batch, channels, height, width]');
+    requireExtents('resizeBilinear', 'height and width', [height, width], 1);
     fixed('resizeBilinear', 'height', x.shape[2]!, inputs);
     fixed('resizeBilinear', 'width', x.shape[3]!, inputs);
     return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, height, width] }];
@@ -448,6 +436,8 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
     const operator = 'rotaryEmbedding';
     requireCount(operator, inputs, 4);
     const [x, cosine, sine, positions] = inputs as [TensorType, TensorType, TensorType, TensorType];
+    requireFloating(operator, [x]);
+    requireSameDType(operator, [x, cosine, sine]);
     requireRank(operator, x, 3, '[batch, seq, heads * headDim]');
     requireRank(operator, cosine, 2, 'a cosine table [positions, headDim / 2]');
     if (!sameShape(cosine.shape, sine.shape)) fail(operator, 'cosine and sine tables differ in shape', inputs);
@@ -475,6 +465,9 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
       requireRank(operator, past, 4, 'a cache [batch, keyValueHeads, past, headDim]');
       requireDim(operator, 'heads of the cache', keyValueHeads, past.shape[1]!, inputs);
     }
+    if (!sameShape(pastKey.shape, pastValue.shape)) fail(operator, 'the caches differ in shape', inputs);
+    for (const input of inputs) requireDim(operator, 'batch', query.shape[0]!, input.shape[0]!, inputs);
+    for (const input of [key, value]) requireDim(operator, 'new tokens', query.shape[1]!, input.shape[1]!, inputs);
     const headDim = fixed(operator, 'headDim', pastKey.shape[3]!, inputs);
     requireDim(operator, 'heads * headDim of query', heads * headDim, query.shape[2]!, inputs);
     requireDim(operator, 'keyValueHeads * headDim of key', keyValueHeads * headDim, key.shape[2]!, inputs);
@@ -495,6 +488,10 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
 /** Length of a slice `[start, end)` by `step`; named sizes need step 1 or an exact division. */
 export function sliceLength(start: Dim, end: Dim, step: number): Dim {
   const span = subtractDims(end, start);
-  if (typeof span === 'number') return Math.max(0, Math.ceil(span / step));
+  if (!Number.isInteger(step) || step < 1) fail('slice', `step must be a positive whole number, got ${step}`);
+  if (typeof span === 'number') {
+    if (span < 0) fail('slice', `end ${end} lies before start ${start}`);
+    return Math.ceil(span / step);
+  }
   return step === 1 ? span : (divideDims(span, step) ?? fail('slice', `step ${step} over a named size ${span}`));
 }

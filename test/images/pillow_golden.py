@@ -1,4 +1,4 @@
-"""Writes the golden data beside it: what Pillow makes of images. Run by hand: python pillow_golden.py (Pillow 12.3).
+"""Writes the golden data beside it: what Pillow makes of images. Run by hand, with Pillow 12.3 and transformers 5.17.
 
 resize.json  SHA-256 of the bytes of Image.resize on deterministic inputs (repeated in src/image/resize.test.ts)
 smart-resize.json  the sizes that transformers (5.17) and the published preprocess_image_with_min_size choose

@@ -6,6 +6,9 @@
  * what the template wrote; the rest of the template and the texts are encoded together, since the tokenizer merges
  * across their border (a text that begins with a newline joins the newline of `user\n`). For texts without the spelling
  * of an added token the ids are those of the reference, which encodes the whole rendered string.
+ *
+ * A template reaches nothing but its inputs, yet nothing bounds how long it runs: a hostile one can loop. Texts cannot
+ * make a sound one do so.
  */
 import { Template } from '@huggingface/jinja';
 import { ConfigError } from '../config-error.ts';
@@ -44,7 +47,6 @@ export const maximumRenderedLength = 1 << 18;
 
 /** More than any model's context; a bound for what a request can make us allocate. */
 const maximumImageTokens = 1 << 20;
-const maximumRange = 4096;
 const imageToken = '<|image_pad|>';
 
 /**
@@ -70,7 +72,10 @@ export function createChatFormat(tokenizer: Tokenizer, source: string, file: str
  */
 export function renderChat(format: ChatFormat, messages: readonly ChatMessage[], options: RenderOptions = {}): string {
   if (messages.length === 0 || messages.length > maximumMessages) {
-    throw new PromptError('prompt_invalid', `a conversation of ${messages.length} messages; expected 1 to ${maximumMessages}`);
+    throw new PromptError(
+      'prompt_invalid',
+      `a conversation of ${messages.length} messages; expected 1 to ${maximumMessages}`,
+    );
   }
   const length = textsOf(messages).reduce((sum, text) => sum + text.length, 0);
   requireLength(length);
@@ -79,12 +84,14 @@ export function renderChat(format: ChatFormat, messages: readonly ChatMessage[],
     rendered = format.template.render({
       messages,
       add_generation_prompt: options.addGenerationPrompt ?? true,
-      // As transformers calls the template; and a loop of bounded length, since templates come from strangers.
-      add_vision_id: false,
-      range: boundedRange,
     });
   } catch (cause) {
-    throw new PromptError('template_unsupported', `the chat template failed: ${(cause as Error).message}`, {}, { cause });
+    throw new PromptError(
+      'template_unsupported',
+      `the chat template failed: ${(cause as Error).message}`,
+      {},
+      { cause },
+    );
   }
   requireLength(rendered.length);
   return rendered;
@@ -199,13 +206,6 @@ function unusedMark(texts: readonly string[]): string {
   let mark = '\uE000';
   while (texts.some((text) => text.includes(mark))) mark += '\uE000';
   return mark;
-}
-
-function boundedRange(start: number, stop?: number, step = 1): number[] {
-  const [first, end] = stop === undefined ? [0, start] : [start, stop];
-  const length = Math.max(0, Math.ceil((end - first) / step));
-  if (!(length <= maximumRange)) throw new Error(`range() of ${length} items; at most ${maximumRange}`);
-  return Array.from({ length }, (_, index) => first + index * step);
 }
 
 function requireLength(length: number): void {

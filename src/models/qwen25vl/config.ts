@@ -64,8 +64,14 @@ export interface Qwen25VLTokens {
   readonly visionEnd: number;
 }
 
-const count = z.int().min(1).max(1 << 24);
-const tokenId = z.int().min(0).max(1 << 24);
+const count = z
+  .int()
+  .min(1)
+  .max(1 << 24);
+const tokenId = z
+  .int()
+  .min(0)
+  .max(1 << 24);
 const dtype = z.enum(['float32', 'float16', 'bfloat16']);
 const positive = z.number().positive();
 // Other activations (gelu, quick_gelu) would need other kernels; refusing beats computing something else.

@@ -18,7 +18,10 @@ export interface GenerationConfig {
   readonly padToken: number | undefined;
 }
 
-const tokenId = z.int().min(0).max(1 << 24);
+const tokenId = z
+  .int()
+  .min(0)
+  .max(1 << 24);
 
 const schema = z.object({
   do_sample: z.boolean().nullish(),

@@ -52,7 +52,9 @@ export function mropePositions(
   while (index < sequence) {
     const id = ids[index]!;
     if (id === tokens.videoToken) {
-      throw new PromptError('prompt_invalid', `token ${index}: videos are not supported; give frames as images`, { index });
+      throw new PromptError('prompt_invalid', `token ${index}: videos are not supported; give frames as images`, {
+        index,
+      });
     }
     if (id !== tokens.imageToken) {
       for (let axis = 0; axis < 3; axis++) positions[axis * sequence + index] = next;
@@ -61,7 +63,9 @@ export function mropePositions(
       continue;
     }
     if (ids[index - 1] !== tokens.visionStart) {
-      throw new PromptError('prompt_invalid', `token ${index}: an image token that does not follow a vision start`, { index });
+      throw new PromptError('prompt_invalid', `token ${index}: an image token that does not follow a vision start`, {
+        index,
+      });
     }
     const [height, width] = mergedSize(grids[image], image, spatialMergeSize);
     const run = runLength(ids, index);
@@ -135,7 +139,8 @@ export function inverseFrequencies(dim: number, theta: number): Float32Array {
 }
 
 function mergedSize(grid: GridThw | undefined, image: number, spatialMergeSize: number): [number, number] {
-  if (grid === undefined) throw new PromptError('prompt_invalid', `image ${image} of the prompt has no grid`, { image });
+  if (grid === undefined)
+    throw new PromptError('prompt_invalid', `image ${image} of the prompt has no grid`, { image });
   const [time, rows, columns] = grid;
   const height = rows / spatialMergeSize;
   const width = columns / spatialMergeSize;

@@ -57,7 +57,10 @@ export const maximumTextLength = 1 << 18;
 const qwenPattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-const tokenId = z.int().min(0).max((1 << 24) - 1);
+const tokenId = z
+  .int()
+  .min(0)
+  .max((1 << 24) - 1);
 const absent = z.union([z.literal(''), z.null()]).optional();
 const off = z.literal(false).nullish();
 
@@ -146,12 +149,18 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
 
   const encodeOrdinary = (text: string): number[] => {
     if (text.length > maximumTextLength) {
-      throw new PromptError('prompt_too_long', `a text of ${text.length} characters; at most ${maximumTextLength} fit`, {
-        length: text.length,
-        maximum: maximumTextLength,
-      });
+      throw new PromptError(
+        'prompt_too_long',
+        `a text of ${text.length} characters; at most ${maximumTextLength} fit`,
+        {
+          length: text.length,
+          maximum: maximumTextLength,
+        },
+      );
     }
-    return text === '' ? [] : library.encode(text.replace(/\p{Surrogate}/gu, '\ufffd'), { add_special_tokens: false }).ids;
+    return text === ''
+      ? []
+      : library.encode(text.replace(/\p{Surrogate}/gu, '\ufffd'), { add_special_tokens: false }).ids;
   };
   const streamDecoder = ({ skipSpecialTokens = false }: DecodeOptions = {}): StreamDecoder => {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true });

@@ -54,8 +54,8 @@ function declareBlock(declare: Declare, { hiddenSize, intermediateSize }: Qwen25
   };
 }
 
-/** How the patches of one image lie. Patches are in window order. */
-export interface VisionLayout {
+/** How the patches of one image lie, as tensors; `vision-program.ts` feeds them. Patches are in window order. */
+export interface VisionPlacement {
   /** Rotary tables with one row a patch; positions `[1, patches]`. */
   readonly rotary: Rotary;
   /** Patch at each place of each window, `[windows, places]` int64; places past a window's end hold any patch. */
@@ -76,28 +76,28 @@ export function visionEncoder(
   patches: Tensor,
   model: VisionEncoder,
   config: Qwen25VLVisionConfig,
-  layout: VisionLayout,
+  placement: VisionPlacement,
 ): Tensor {
   let x = linear(patches, { weight: reshape(model.patchEmbedding, [config.hiddenSize, -1]) });
   model.blocks.forEach((block, index) => {
     const whole = config.fullAttentionBlocks.includes(index);
-    x = add(x, visionAttention(rmsNorm(x, block.norm1, epsilon), block, config, layout, whole));
+    x = add(x, visionAttention(rmsNorm(x, block.norm1, epsilon), block, config, placement, whole));
     x = add(x, gatedMlp(rmsNorm(x, block.norm2, epsilon), block.mlp));
   });
   const normed = rmsNorm(x, model.merger.norm, epsilon);
-  const merged = reshape(normed, [layout.tokenOrder.shape[0]!, config.hiddenSize * config.spatialMergeSize ** 2]);
-  return gather(geluMlp(merged, model.merger.layers), layout.tokenOrder);
+  const merged = reshape(normed, [placement.tokenOrder.shape[0]!, config.hiddenSize * config.spatialMergeSize ** 2]);
+  return gather(geluMlp(merged, model.merger.layers), placement.tokenOrder);
 }
 
 function visionAttention(
   x: Tensor,
   block: VisionBlock,
   config: Qwen25VLVisionConfig,
-  layout: VisionLayout,
+  placement: VisionPlacement,
   whole: boolean,
 ): Tensor {
   const { hiddenSize, heads, headDim } = config;
-  const { cosine, sine, positions } = layout.rotary;
+  const { cosine, sine, positions } = placement.rotary;
   const rotate = (states: Tensor) => rotaryEmbedding(states, cosine, sine, positions, heads);
   const projected = unsqueeze(linear(x, block.queryKeyValue), 0);
   const [query, key, value] = split(projected, 2, [hiddenSize, hiddenSize, hiddenSize]) as [Tensor, Tensor, Tensor];
@@ -107,7 +107,7 @@ function visionAttention(
     const { output } = attention(q, k, v, shape, { mask: undefined });
     return linear(reshape(output, x.shape), block.projection);
   }
-  const windowed = (states: Tensor) => gather(reshape(states, x.shape), layout.windowPatches);
-  const { output } = attention(windowed(q), windowed(k), windowed(v), shape, { mask: layout.windowMask });
-  return linear(gather(reshape(output, [-1, hiddenSize]), layout.patchPlaces), block.projection);
+  const windowed = (states: Tensor) => gather(reshape(states, x.shape), placement.windowPatches);
+  const { output } = attention(windowed(q), windowed(k), windowed(v), shape, { mask: placement.windowMask });
+  return linear(gather(reshape(output, [-1, hiddenSize]), placement.patchPlaces), block.projection);
 }

@@ -65,7 +65,10 @@ export interface StackConfig {
 /** Channels in a group norm of the tokenizer come in this many groups. */
 const normGroups = 32;
 
-const count = z.int().min(1).max(1 << 24);
+const count = z
+  .int()
+  .min(1)
+  .max(1 << 24);
 const path = z.string().min(1).max(1024);
 const stack = z.object({ num_layers: count });
 
@@ -84,7 +87,12 @@ const schema = z.object({
     z_channels: count.default(512),
     num_res_blocks: count.default(2),
   }),
-  pixel_adapter: z.object({ model_name: z.literal('MLP_GELU'), depth: count.default(1), input_dim: count, n_embed: count }),
+  pixel_adapter: z.object({
+    model_name: z.literal('MLP_GELU'),
+    depth: count.default(1),
+    input_dim: count,
+    n_embed: count,
+  }),
   stacked_ar: z.union([stack, z.array(stack).min(1).max(16)]),
   pixel_output_head: z.object({ image_token_size: count, n_embed: count }),
   pixel_decoder: z.object({ model_name: z.literal('LUMINA2'), model_path: path }).nullish(),
@@ -132,11 +140,11 @@ function normalPixelEncoder(raw: z.output<typeof schema>['pixel_encoder'], file:
     got: `${raw.num_tokens}`,
   });
   const channels = raw.ch_mult.map((multiplier) => raw.ch * multiplier);
-  requireConfig(
-    raw.ch % normGroups === 0,
-    file,
-    { path: 'pixel_encoder.ch', expected: `a multiple of ${normGroups}, the groups of its norms`, got: `${raw.ch}` },
-  );
+  requireConfig(raw.ch % normGroups === 0, file, {
+    path: 'pixel_encoder.ch',
+    expected: `a multiple of ${normGroups}, the groups of its norms`,
+    got: `${raw.ch}`,
+  });
   requireConfig(channels.at(-1)! % raw.num_heads === 0, file, {
     path: 'pixel_encoder.num_heads',
     expected: `a divisor of the lowest level's channels, ${channels.at(-1)}`,

@@ -80,11 +80,7 @@ export function buildReasoningPrompt(format: ChatFormat, prompt: string, answer:
   const blanked = blank(format, [...prefix, ...suffix]);
   return {
     conditional: [...prefix, ...text, ...suffix],
-    unconditional: [
-      ...blanked.slice(0, prefix.length),
-      ...text.map(() => fimPad),
-      ...blanked.slice(prefix.length),
-    ],
+    unconditional: [...blanked.slice(0, prefix.length), ...text.map(() => fimPad), ...blanked.slice(prefix.length)],
     answerPrompt: tokenizer.decode(text).split('assistant\n').at(-1),
   };
 }
@@ -96,7 +92,10 @@ export function buildReasoningPrompt(format: ChatFormat, prompt: string, answer:
 export function buildEditPrompt(format: ChatFormat, instruction: string, layout: EditLayout): EditPrompt {
   for (const [name, length] of Object.entries(layout)) {
     if (!Number.isSafeInteger(length) || length < 1) {
-      throw new PromptError('prompt_invalid', `${name} ${length}: expected a whole number of at least 1`, { name, length });
+      throw new PromptError('prompt_invalid', `${name} ${length}: expected a whole number of at least 1`, {
+        name,
+        length,
+      });
     }
   }
   const { tokenizer } = format;

@@ -5,6 +5,11 @@ import type { Scope, Subgraph, TensorType } from '../operators.ts';
 import { apply, applyAll, type Tensor } from '../tensor.ts';
 import { scalar } from './leaves.ts';
 
+/** True for a size that is one name, not a sum or product. */
+function isName(dim: Dim): boolean {
+  return typeof dim === 'string' && !/[*+]/.test(dim);
+}
+
 /** A value that a loop carries from turn to turn. */
 export interface LoopState {
   readonly name: string;
@@ -42,12 +47,17 @@ export function loop(
   { turns, states, stackedSize }: LoopOptions,
   body: (turn: Tensor, ...states: Tensor[]) => LoopTurn,
 ): { states: readonly Tensor[]; stacked: readonly Tensor[] } {
+  if (typeof turns !== 'number' && (turns.dtype !== 'int64' || turns.rank !== 0)) {
+    throw new TensorError('loop', `turns must be an int64 scalar, got ${turns}`);
+  }
   const scope: Scope = { kind: 'loop' };
   const turn = apply('input', { name: 'turn', type: { dtype: 'int64', shape: [] }, scope });
   const before = apply('input', { name: 'proceed', type: { dtype: 'bool', shape: [] }, scope });
   const inputs = states.map(({ name, initial, shape }) => {
     const inner = shape?.map(canonicalDim) ?? initial.shape;
-    if (inner.length !== initial.rank) {
+    // A size that changes has no number; inside it goes by a name.
+    const fits = inner.every((dim, axis) => dim === initial.shape[axis] || isName(dim));
+    if (inner.length !== initial.rank || !fits) {
       throw new TensorError('loop', `state ${name} is ${formatShape(inner)} inside but starts as ${initial}`);
     }
     return apply('input', { name, type: { dtype: initial.dtype, shape: inner }, scope });
@@ -55,6 +65,9 @@ export function loop(
   const result = body(turn, ...inputs);
   if (result.states.length !== states.length) {
     throw new TensorError('loop', `the body gives ${result.states.length} states, expected ${states.length}`);
+  }
+  if (result.proceed && (result.proceed.dtype !== 'bool' || result.proceed.rank !== 0)) {
+    throw new TensorError('loop', `proceed must be a bool scalar, got ${result.proceed}`);
   }
   const types: TensorType[] = result.states.map((state, index) => {
     const declared = inputs[index]!;
@@ -71,7 +84,7 @@ export function loop(
           `axis ${axis} of state ${name} is ${declared.shape[axis]} before a turn, ${dim} after`,
         );
       }
-      return `${declared.shape[axis]}@end`.replaceAll(/[^A-Za-z0-9_@.]/g, '.');
+      return `${declared.shape[axis]}@end`;
     });
     return { dtype: state.dtype, shape };
   });
@@ -112,11 +125,16 @@ export function cond(
   const types = first.map((tensor, index): TensorType => {
     const other = second[index]!;
     const shape = shapes?.[index]?.map(canonicalDim) ?? tensor.shape;
+    // A size may be left open by a name; a number must be what both branches give.
+    const fits = shape.every((dim, axis) => isName(dim) || (dim === tensor.shape[axis] && dim === other.shape[axis]));
     if (tensor.dtype !== other.dtype || shape.length !== tensor.rank || shape.length !== other.rank) {
       throw new TensorError('cond', `the branches give ${tensor} and ${other}`);
     }
     if (!shapes?.[index] && !sameShape(tensor.shape, other.shape)) {
       throw new TensorError('cond', `the branches give ${tensor} and ${other}: name the differing sizes in shapes`);
+    }
+    if (shapes?.[index] && !fits) {
+      throw new TensorError('cond', `the branches give ${tensor} and ${other}, which is not ${formatShape(shape)}`);
     }
     return { dtype: tensor.dtype, shape };
   });

@@ -38,9 +38,18 @@ export function oneHot(indices: Tensor, depth: number, dtype: DType = 'float32')
   return apply('oneHot', { depth, dtype }, indices);
 }
 
-/** The `k` largest (or smallest) elements on an axis, in order, and their positions. */
-export function topK(x: Tensor, k: number, { axis = -1, largest = true } = {}): { values: Tensor; indices: Tensor } {
-  const [values, indices] = applyAll('topK', { axis: normalizeAxis(axis, x.rank), k, largest }, [x]);
+/**
+ * The `k` largest (or smallest) elements on an axis, in order, and their positions. Where `k` is a tensor, int64 of shape
+ * `[1]`, the results' size on that axis is named `name`.
+ */
+export function topK(
+  x: Tensor,
+  k: number | Tensor,
+  { axis = -1, largest = true, name = 'candidates' } = {},
+): { values: Tensor; indices: Tensor } {
+  const fixed = typeof k === 'number';
+  const attributes = { axis: normalizeAxis(axis, x.rank), k: fixed ? k : name, largest };
+  const [values, indices] = applyAll('topK', attributes, fixed ? [x] : [x, k]);
   return { values: values!, indices: indices! };
 }
 

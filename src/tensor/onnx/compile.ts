@@ -6,7 +6,7 @@ import { TensorError } from '../error.ts';
 import type { OperatorName, Subgraph } from '../operators.ts';
 import type { Node, Tensor } from '../tensor.ts';
 import { type EmissionRule, emissionRules } from './emission-rules.ts';
-import { Emitter, ProgramNames } from './emitter.ts';
+import { Emitter, ProgramNames, written } from './emitter.ts';
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -32,7 +32,8 @@ const opset = 21n;
 export function compile({ name, inputs, outputs }: CompileOptions): CompiledProgram {
   const inputPorts = inputs.map((tensor): PortType => {
     if (tensor.node.operator !== 'input') throw new TensorError('compile', `${tensor} is not an input`);
-    const { name: port } = (tensor.node as Node<'input'>).attributes;
+    const { name: port, scope } = (tensor.node as Node<'input'>).attributes;
+    if (scope) throw new TensorError('compile', `${tensor} is a loop's state, not an input of program ${name}`);
     return { name: port, dtype: tensor.dtype, shape: tensor.shape };
   });
   const repeated = inputPorts.find((port, index) => inputPorts.findIndex((other) => other.name === port.name) < index);
@@ -40,6 +41,10 @@ export function compile({ name, inputs, outputs }: CompileOptions): CompiledProg
 
   const plan = schedule(inputs, Object.values(outputs));
   const names = new ProgramNames();
+  for (const port of [...inputPorts.map((input) => input.name), ...Object.keys(outputs)]) {
+    if (port === '') throw new TensorError('compile', `program ${name} has an input or output without a name`);
+    names.reserve(port);
+  }
   inputs.forEach((tensor, index) => {
     names.set(tensor, inputPorts[index]!.name);
   });
@@ -112,7 +117,9 @@ function reuse(node: Node, names: ProgramNames, written: Map<string, Node>): Nod
   const { operator, attributes, inputs } = node;
   if (operator === 'input' || operator === 'weight' || operator === 'constant' || operator === 'loop') return undefined;
   if (operator === 'cond') return undefined;
-  const key = `${operator}(${inputs.map((input) => names.get(input)).join()})${JSON.stringify(attributes)}`;
+  // JSON has no infinities and no −0.
+  const text = JSON.stringify(attributes, (_, value) => (typeof value === 'number' ? written(value) : value));
+  const key = `${operator}(${inputs.map((input) => names.get(input)).join()})${text}`;
   const same = written.get(key);
   if (!same) written.set(key, node);
   return same;

@@ -178,14 +178,14 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
       output_padding: bigints(outputPadding),
     }),
   groupNorm: (emit, { attributes: { groups, epsilon }, inputs: [x] }, [name, scale, bias]) => {
-    const { dtype, shape } = x!;
+    const { dtype } = x!;
     if (dtype !== 'float32') throw new TensorError('groupNorm', `runs in float32 only, got ${x}`);
     // Instance normalization of [batch, groups, rest], then scale and bias by channel.
     const flat = emit.node('Reshape', [name!, emit.int64([0, groups, -1])]);
     const ones = emit.names.constant('float32', [groups], new Float32Array(groups).fill(1));
     const zeros = emit.names.constant('float32', [groups], new Float32Array(groups));
     const normal = emit.node('InstanceNormalization', [flat, ones, zeros], { epsilon });
-    const back = emit.node('Reshape', [normal, emit.int64([-1, ...(shape.slice(1) as number[])])]);
+    const back = emit.node('Reshape', [normal, emit.node('Shape', [name!])], { allowzero: 1n });
     const channelwise = emit.int64([-1, 1, 1]);
     const scaled = emit.node('Mul', [back, emit.node('Reshape', [scale!, channelwise])]);
     return emit.node('Add', [scaled, emit.node('Reshape', [bias!, channelwise])]);

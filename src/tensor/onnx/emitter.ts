@@ -33,10 +33,20 @@ export class ProgramNames {
   readonly initializers: TensorProto[] = [];
   private readonly tensors = new Map<Tensor, string>();
   private readonly constants = new Map<string, string>();
+  private readonly weights = new Map<string, string>();
+  private readonly reserved = new Set<string>();
   private counter = 0;
 
+  /** Keeps a name that the program's user chose from being given to anything else. */
+  reserve(name: string): void {
+    this.reserved.add(name);
+  }
+
   fresh(stem: string): string {
-    return `${stem}.${this.counter++}`;
+    let name: string;
+    do name = `${stem}.${this.counter++}`;
+    while (this.reserved.has(name));
+    return name;
   }
 
   set(tensor: Tensor, name: string): void {
@@ -56,10 +66,8 @@ export class ProgramNames {
   /** A value inside the model file; equal small ones are written once. */
   constant(dtype: DType, shape: readonly number[], data: TypedArray): string {
     const key =
-      data.length <= 64 ? `${dtype}[${shape}]${[...(data as Iterable<number | bigint>)].map(String)}` : undefined;
-    // −0 prints as 0; such a constant is never shared.
-    const shared =
-      key !== undefined && !data.some((value) => Object.is(value, -0)) ? this.constants.get(key) : undefined;
+      data.length <= 64 ? `${dtype}[${shape}]${[...(data as Iterable<number | bigint>)].map(written)}` : undefined;
+    const shared = key === undefined ? undefined : this.constants.get(key);
     if (shared) return shared;
     const name = this.fresh('constant');
     this.initializers.push(
@@ -74,9 +82,13 @@ export class ProgramNames {
     return name;
   }
 
-  /** A weight that stays in its file. */
+  /** A weight that stays in its file; one that is declared twice, as tied embeddings are, is loaded once. */
   weight(name: string, dtype: DType, shape: readonly number[], location: WeightLocation): string {
+    const key = JSON.stringify([dtype, shape, location.file, location.offset]);
+    const shared = this.weights.get(key);
+    if (shared) return shared;
     const unique = this.fresh(name);
+    this.weights.set(key, unique);
     const entries = { location: location.file, offset: location.offset, length: location.byteLength };
     this.initializers.push(
       create(TensorProtoSchema, {
@@ -89,6 +101,11 @@ export class ProgramNames {
     );
     return unique;
   }
+}
+
+/** A number as text that tells every value from every other: −0 from 0 too. */
+export function written(value: number | bigint): string {
+  return Object.is(value, -0) ? '-0' : String(value);
 }
 
 /** Builds the nodes of one graph: the program's, a loop body's or a branch's. */
@@ -137,6 +154,8 @@ export class Emitter {
 
   /** A constant scalar of a tensor's element type. */
   scalar(dtype: DType, value: number): string {
+    if (dtype === 'float16' || dtype === 'bfloat16')
+      return this.node('Cast', [this.scalar('float32', value)], { to: BigInt(dtypes[dtype].onnx) });
     const ArrayType = dtypes[dtype].array as Float64ArrayConstructor;
     const data = dtype === 'int64' ? BigInt64Array.of(BigInt(value)) : (ArrayType.of(value) as TypedArray);
     return this.names.constant(dtype, [], data);

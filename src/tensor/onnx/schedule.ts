@@ -35,6 +35,16 @@ function commonPlace(a: Place, b: Place): Place {
   return left;
 }
 
+function within(place: Place, scope: Scope): boolean {
+  for (let at: Place | undefined = place; at; at = at.parent) if (at.scope === scope) return true;
+  return false;
+}
+
+/** The loop whose state an `input` is; undefined for the program's inputs and all other nodes. */
+function scopeOf(node: Node): Scope | undefined {
+  return node.operator === 'input' ? (node as Node<'input'>).attributes.scope : undefined;
+}
+
 /** Plans the program that computes `outputs` from `inputs`. */
 export function schedule(inputs: readonly Tensor[], outputs: readonly Tensor[]): Schedule {
   const program: Place = { scope: undefined, parent: undefined, depth: 0, nodes: [] };
@@ -71,8 +81,17 @@ export function schedule(inputs: readonly Tensor[], outputs: readonly Tensor[]):
     for (const operand of node.inputs) use(operand.node, place);
   }
   for (const node of order) {
-    const scope = node.operator === 'input' ? (node as Node<'input'>).attributes.scope : undefined;
-    (scope ? places.get(scope)! : chosen.get(node)!).nodes.push(node);
+    const scope = scopeOf(node);
+    const place = scope ? places.get(scope) : chosen.get(node)!;
+    for (const needed of dependencies.get(node)!.scopes) {
+      if (!place || !within(place, needed)) {
+        throw new TensorError(
+          node.operator,
+          `${node.outputs[0]} hangs on a loop's state but is used outside of the loop`,
+        );
+      }
+    }
+    place!.nodes.push(node);
   }
   return { program, sizes, placeOf: (scope) => places.get(scope)! };
 }
@@ -83,7 +102,7 @@ export interface SizeBinding {
   readonly axis: number;
 }
 
-/** Finds for every named size an input, a loop state or a loop's result that has it. The program's inputs come first. */
+/** Finds for every named size an input, a loop's state or a result that has it. The program's inputs come first. */
 function bindSizes(order: readonly Node[]): Map<string, SizeBinding> {
   const sizes = new Map<string, SizeBinding>();
   const bind = (node: Node) => {
@@ -94,12 +113,31 @@ function bindSizes(order: readonly Node[]): Map<string, SizeBinding> {
       });
     }
   };
-  const scopeOf = (node: Node) => (node.operator === 'input' ? (node as Node<'input'>).attributes.scope : undefined);
   for (const node of order) if (node.operator === 'input' && !scopeOf(node)) bind(node);
-  for (const node of order) if (scopeOf(node)) bind(node);
+  for (const node of order) if (node.operator === 'loop') bindChangingSizes(node as Node<'loop'>, sizes);
   for (const node of order)
     if (node.operator === 'loop' || node.operator === 'cond' || node.operator === 'topK') bind(node);
   return sizes;
+}
+
+/** A size that changes from turn to turn is read off the loop's state; the state's other sizes are known outside. */
+function bindChangingSizes(
+  { attributes: { body }, inputs: [, ...initial] }: Node<'loop'>,
+  sizes: Map<string, SizeBinding>,
+) {
+  body.inputs.slice(2).forEach((tensor, index) => {
+    tensor.shape.forEach((dim, axis) => {
+      if (typeof dim === 'number' || dim === initial[index]!.shape[axis]) return;
+      const before = sizes.get(dim);
+      if (!before) sizes.set(dim, { tensor, axis });
+      else if (scopeOf(before.tensor.node) !== body.scope) {
+        throw new TensorError(
+          'loop',
+          `"${dim}" of state ${tensor} also names a size of ${before.tensor}: take another name`,
+        );
+      }
+    });
+  });
 }
 
 /** The binding of a named size, or an error that says who needs it. */
@@ -114,6 +152,7 @@ function sizesRead(node: Node): string[] {
   const { operator, attributes } = node;
   let dims: readonly Dim[] = [];
   if (operator === 'reshape' || operator === 'expand') dims = (attributes as { shape: Shape }).shape;
+  else if (operator === 'resizeBilinear') dims = node.inputs[0]!.shape.slice(0, 2);
   else if (operator === 'slice') {
     const { start, length } = attributes as OperatorAttributes['slice'];
     dims = [start, length];

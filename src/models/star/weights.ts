@@ -1,0 +1,171 @@
+/**
+ * Finds the weights of a model folder and hands them to the layers. The bytes stay in the files: a program refers to them,
+ * and ONNX Runtime reads them from there.
+ */
+import path from 'node:path';
+import type { TensorEntry } from '../../checkpoint/entry.ts';
+import { matchEntries } from '../../checkpoint/match.ts';
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import type { Checkpoint } from '../../checkpoint/source.ts';
+import { type Declare, parameterShapes, within } from '../../nn/parameters.ts';
+import { cast, constant, type Tensor, weight } from '../../tensor/index.ts';
+import { declareVisionEncoder } from '../qwen25vl/vision-encoder.ts';
+import { declareCodebook, declareVqDecoder, declareVqEncoder, usageName } from '../vq/tokenizer.ts';
+import type { ModelFolder } from './folder.ts';
+import { declareAdapter, declareBase, declareOutputHead, declareStacks } from './parameters.ts';
+
+/** One part of the model as `inspect` lists it. */
+export interface WeightsPart {
+  readonly name: string;
+  readonly parameters: number;
+  /** Element types in the files. */
+  readonly dtypes: readonly string[];
+  /** Bytes in the files. */
+  readonly bytes: number;
+  readonly file: string;
+}
+
+/** The weights of a model folder, found and checked, none in memory. */
+export interface StarWeights {
+  /** Gives a parameter as float32. */
+  readonly declare: Declare;
+  /** Folder that the programs' weight locations are relative to. */
+  readonly folder: string;
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+  readonly parts: readonly WeightsPart[];
+  readonly warnings: readonly string[];
+}
+
+/** Declares everything that text, pictures and edits need, under the names of the published STAR checkpoint. */
+function declareModel(declare: Declare, { star, qwen }: ModelFolder): void {
+  declareBase(declare, qwen);
+  declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
+  declareStacks(declare, star, qwen);
+  declareAdapter(declare, star.pixelAdapter);
+  declareOutputHead(declare, star);
+  const pixelEncoder = within(declare, 'pixel_encoder');
+  declareCodebook(pixelEncoder, star.pixelEncoder);
+  declareVqEncoder(pixelEncoder, star.pixelEncoder);
+  declareVqDecoder(pixelEncoder, star.pixelEncoder);
+}
+
+/** Names of transformers 4.52 and later, and of a Qwen folder, as the published checkpoint has them. */
+function publishedName(name: string): string {
+  const bare = name.replace(/^llm\./, '');
+  return bare
+    .replace(/^model\.language_model\./, 'llm.model.')
+    .replace(/^model\.visual\./, 'llm.visual.')
+    .replace(/^(model|visual|lm_head)\./, 'llm.$1.');
+}
+
+interface Source {
+  readonly checkpoint: Checkpoint;
+  readonly rename: (name: string) => string;
+}
+
+/**
+ * Opens the STAR checkpoint, and beside it the Qwen folder and the tokenizer file for parts that the STAR checkpoint does
+ * not carry (the published one carries all). A part is taken from one file or the other, never mixed.
+ * @throws CheckpointError for missing, unexpected and wrongly shaped tensors, all listed.
+ */
+export async function openStarWeights(model: ModelFolder): Promise<StarWeights> {
+  const expected = parameterShapes((declare) => declareModel(declare, model));
+  const opened: Checkpoint[] = [];
+  const open = async (file: string): Promise<Checkpoint> => {
+    const checkpoint = await openCheckpoint(file);
+    opened.push(checkpoint);
+    return checkpoint;
+  };
+  try {
+    const main: Source = {
+      checkpoint: await open(model.checkpointFile),
+      rename: (name) => (name.startsWith('llm.') ? publishedName(name) : name),
+    };
+    const has = (prefix: string) => [...main.checkpoint.entries.keys()].some((name) => name.startsWith(prefix));
+    const sources = [main];
+    if (!has('llm.')) sources.push({ checkpoint: await open(model.languageModelFolder), rename: publishedName });
+    if (!has('pixel_encoder.') && model.pixelEncoderFile) {
+      const rename = (name: string) => `pixel_encoder.${name}`;
+      sources.push({ checkpoint: await open(model.pixelEncoderFile), rename });
+    }
+    const all = new Map<string, TensorEntry>();
+    for (const { checkpoint, rename } of sources) {
+      for (const [name, entry] of checkpoint.entries) all.set(rename(name), entry);
+    }
+    const tied = model.qwen.text.tieWordEmbeddings;
+    const entries = matchEntries(Object.fromEntries([...expected].map(([name, shape]) => [name, { shape }])), all, {
+      file: model.checkpointFile,
+      ignore: (name) =>
+        name.startsWith('diffusion_decoder.') ||
+        name === `pixel_encoder.${usageName}` ||
+        (tied && name === 'llm.lm_head.weight'),
+    });
+    const strided = await readStrided(entries, sources);
+    return {
+      declare: (name, shape) => declareFrom(entries, strided, model.folder, name, shape),
+      folder: model.folder,
+      entries,
+      parts: listParts(entries, model.folder),
+      warnings: sources.flatMap(({ checkpoint }) => checkpoint.warnings),
+    };
+  } finally {
+    for (const checkpoint of opened) await checkpoint[Symbol.asyncDispose]();
+  }
+}
+
+/** Tensors that do not lie row by row in their file are the exception; they are read now and travel inside the program. */
+async function readStrided(entries: ReadonlyMap<string, TensorEntry>, sources: readonly Source[]) {
+  const values = new Map<string, Float32Array>();
+  for (const [name, entry] of entries) {
+    if (!entry.strides) continue;
+    const source = sources.find(({ checkpoint }) => checkpoint.entries.get(entry.name) === entry)!;
+    values.set(name, (await source.checkpoint.readFloat32(entry.name)).data);
+  }
+  return values;
+}
+
+function declareFrom(
+  entries: ReadonlyMap<string, TensorEntry>,
+  strided: ReadonlyMap<string, Float32Array>,
+  folder: string,
+  name: string,
+  shape: readonly number[],
+): Tensor {
+  const value = strided.get(name);
+  if (value) return constant('float32', shape, value);
+  const entry = entries.get(name);
+  if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
+  const file = path.relative(folder, entry.file).split(path.sep).join('/');
+  const location = { file, offset: entry.offset, byteLength: entry.byteLength };
+  return cast(weight(name, entry.dtype, shape, location), 'float32');
+}
+
+const partNames: readonly [prefix: string, part: string][] = [
+  ['llm.visual.', 'semantic encoder'],
+  ['llm.', 'base AR'],
+  ['stacked_ar.', 'stacked AR'],
+  ['pixel_adapter.', 'pixel adapter'],
+  ['pixel_output_head.', 'pixel output head'],
+  ['pixel_encoder.quantize.', 'codebook'],
+  ['pixel_encoder.decoder.', 'pixel decoder (VQ)'],
+  ['pixel_encoder.post_quant_conv.', 'pixel decoder (VQ)'],
+  ['pixel_encoder.', 'pixel encoder'],
+];
+
+function listParts(entries: ReadonlyMap<string, TensorEntry>, folder: string): WeightsPart[] {
+  const parts = new Map<string, { parameters: number; dtypes: Set<string>; bytes: number; file: string }>();
+  for (const [name, entry] of entries) {
+    const part = partNames.find(([prefix]) => name.startsWith(prefix))![1];
+    const row = parts.get(part) ?? {
+      parameters: 0,
+      dtypes: new Set(),
+      bytes: 0,
+      file: path.relative(folder, entry.file),
+    };
+    row.parameters += entry.shape.reduce((a, b) => a * b, 1);
+    row.dtypes.add(entry.dtype);
+    row.bytes += entry.byteLength;
+    parts.set(part, row);
+  }
+  return [...parts].map(([name, row]) => ({ name, ...row, dtypes: [...row.dtypes] }));
+}
