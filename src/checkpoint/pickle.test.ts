@@ -118,6 +118,8 @@ describe('unpickle', () => {
     const value = readParts(made, MARK, text('key'), integer(1), SETITEMS, MARK, integer(1), APPENDS) as OpaqueObject;
     expect(value).toBeInstanceOf(OpaqueObject);
     expect(value.callee.path).toBe('subprocess.Popen');
+    const twice = readParts(call(call(global('operator', 'methodcaller'), text('system')), global('posix', '')));
+    expect((twice as OpaqueObject).callee.path).toBe('operator.methodcaller');
   });
 
   it('reads nesting as deep as the opcodes go, without recursion', () => {
@@ -168,7 +170,12 @@ describe('unpickle', () => {
     ['NEXT_BUFFER', pickle([Buffer.from([0x97])], 5), 2, /opcode 0x97/],
     ['a persistent id that the rules refuse', pickle([NONE, BINPERSID]), 3, /no storages here/],
     ['a call of a text', pickle([text('f'), EMPTY_TUPLE, REDUCE]), 9, /a string cannot be called/],
-    ['a call without a tuple', pickle([global('a', 'b'), EMPTY_LIST, REDUCE]), 8, /called with a list, not a tuple/],
+    [
+      'a call without a tuple',
+      pickle([global('a', 'b'), EMPTY_LIST, REDUCE]),
+      8,
+      /a call is given a list, not a tuple/,
+    ],
     ['a global whose name is a number', pickle([text('a'), integer(1), STACK_GLOBAL], 4), 11, /name is no string/],
     // Type confusion: each of these would write to memory of the wrong kind in a careless reader.
     ['items for a list', pickle([EMPTY_LIST, text('a'), NONE, SETITEM]), 10, /cannot set items of a list/],

@@ -6,7 +6,7 @@
  * An explicit stack, no recursion; the work is bounded by the pickle's length and the number of opcodes.
  */
 
-import { CheckpointError, quote } from './error.ts';
+import { CheckpointError } from './error.ts';
 import {
   describe,
   holdsTensor,
@@ -93,89 +93,125 @@ class Unpickler {
   #step(opcode: number): void {
     switch (opcode) {
       case 0x80: // PROTO
-        return this.#protocol();
+        this.#protocol();
+        break;
       case 0x95: // FRAME
-        return this.#frame();
+        this.#frame();
+        break;
       case 0x28: // MARK
         this.#marks.push(this.#stack.length);
-        return;
+        break;
 
       case 0x4e: // NONE
-        return this.#push(null);
+        this.#push(null);
+        break;
       case 0x88: // NEWTRUE
-        return this.#push(true);
+        this.#push(true);
+        break;
       case 0x89: // NEWFALSE
-        return this.#push(false);
+        this.#push(false);
+        break;
       case 0x4a: // BININT
-        return this.#push(this.#view.getInt32(this.#take(4), true));
+        this.#push(this.#view.getInt32(this.#take(4), true));
+        break;
       case 0x4b: // BININT1
-        return this.#push(this.#unsigned8());
+        this.#push(this.#unsigned8());
+        break;
       case 0x4d: // BININT2
-        return this.#push(this.#view.getUint16(this.#take(2), true));
+        this.#push(this.#view.getUint16(this.#take(2), true));
+        break;
       case 0x8a: // LONG1
-        return this.#push(this.#long(this.#unsigned8()));
+        this.#push(this.#long(this.#unsigned8()));
+        break;
       case 0x47: // BINFLOAT
-        return this.#push(this.#view.getFloat64(this.#take(8), false));
+        this.#push(this.#view.getFloat64(this.#take(8), false));
+        break;
       case 0x58: // BINUNICODE
-        return this.#push(this.#text(this.#unsigned32()));
+        this.#push(this.#text(this.#unsigned32()));
+        break;
       case 0x8c: // SHORT_BINUNICODE
-        return this.#push(this.#text(this.#unsigned8()));
+        this.#push(this.#text(this.#unsigned8()));
+        break;
       case 0x55: // SHORT_BINSTRING: text of Python 2, ASCII in what PyTorch writes
-        return this.#push(this.#text(this.#unsigned8()));
+        this.#push(this.#text(this.#unsigned8()));
+        break;
       case 0x43: // SHORT_BINBYTES
-        return this.#push(this.#slice(this.#unsigned8()));
+        this.#push(this.#slice(this.#unsigned8()));
+        break;
       case 0x42: // BINBYTES
-        return this.#push(this.#slice(this.#unsigned32()));
+        this.#push(this.#slice(this.#unsigned32()));
+        break;
 
       case 0x7d: // EMPTY_DICT
-        return this.#push(new PickleDict());
+        this.#push(new PickleDict());
+        break;
       case 0x5d: // EMPTY_LIST
-        return this.#push(new PickleList());
+        this.#push(new PickleList());
+        break;
       case 0x8f: // EMPTY_SET
-        return this.#push(new PickleSet());
+        this.#push(new PickleSet());
+        break;
       case 0x29: // EMPTY_TUPLE
-        return this.#push(new PickleTuple([]));
+        this.#push(new PickleTuple([]));
+        break;
       case 0x74: // TUPLE
-        return this.#push(new PickleTuple(this.#popMark()));
+        this.#push(new PickleTuple(this.#popMark()));
+        break;
       case 0x85: // TUPLE1
       case 0x86: // TUPLE2
       case 0x87: // TUPLE3
-        return this.#push(new PickleTuple(this.#popMany(opcode - 0x84)));
+        this.#push(new PickleTuple(this.#popMany(opcode - 0x84)));
+        break;
       case 0x61: // APPEND
-        return this.#append(this.#popMany(1));
+        this.#append(this.#popMany(1));
+        break;
       case 0x65: // APPENDS
-        return this.#append(this.#popMark());
+        this.#append(this.#popMark());
+        break;
       case 0x73: // SETITEM
-        return this.#setItems(this.#popMany(2));
+        this.#setItems(this.#popMany(2));
+        break;
       case 0x75: // SETITEMS
-        return this.#setItems(this.#popMark());
+        this.#setItems(this.#popMark());
+        break;
       case 0x90: // ADDITEMS
-        return this.#addItems(this.#popMark());
+        this.#addItems(this.#popMark());
+        break;
 
       case 0x68: // BINGET
-        return this.#recall(this.#unsigned8());
+        this.#recall(this.#unsigned8());
+        break;
       case 0x6a: // LONG_BINGET
-        return this.#recall(this.#unsigned32());
+        this.#recall(this.#unsigned32());
+        break;
       case 0x71: // BINPUT
-        return this.#memorize(this.#unsigned8());
+        this.#memorize(this.#unsigned8());
+        break;
       case 0x72: // LONG_BINPUT
-        return this.#memorize(this.#unsigned32());
+        this.#memorize(this.#unsigned32());
+        break;
       case 0x94: // MEMOIZE
-        return this.#memorize(this.#memo.size);
+        this.#memorize(this.#memo.size);
+        break;
 
       case 0x63: // GLOBAL
-        return this.#global(this.#line(), this.#line());
+        this.#global(this.#line(), this.#line());
+        break;
       case 0x93: // STACK_GLOBAL
-        return this.#stackGlobal();
+        this.#stackGlobal();
+        break;
       case 0x52: // REDUCE
       case 0x81: // NEWOBJ
-        return this.#call();
+        this.#call();
+        break;
       case 0x62: // BUILD
-        return this.#build();
+        this.#build();
+        break;
       case 0x51: // BINPERSID
-        return this.#push(this.#rules.persistent(this.#pop(), this.#fail));
+        this.#push(this.#rules.persistent(this.#pop(), this.#fail));
+        break;
       default:
-        return this.#fail(`pickle opcode 0x${opcode.toString(16).padStart(2, '0')} is not one that weights need`);
+        this.#fail(`pickle opcode 0x${opcode.toString(16).padStart(2, '0')} is not one that weights need`);
     }
   }
 
@@ -282,23 +318,24 @@ class Unpickler {
 
   #append(items: readonly PickleValue[]): void {
     const target = this.#top();
-    if (target instanceof OpaqueObject) return this.#swallow(target, items);
-    if (!(target instanceof PickleList)) return this.#fail(`cannot append to ${describe(target)}`);
-    for (const item of items) target.append(item);
+    if (target instanceof OpaqueObject) this.#swallow(target, items);
+    else if (target instanceof PickleList) for (const item of items) target.append(item);
+    else this.#fail(`cannot append to ${describe(target)}`);
   }
 
   #addItems(items: readonly PickleValue[]): void {
     const target = this.#top();
-    if (!(target instanceof PickleSet)) return this.#fail(`cannot add items to ${describe(target)}`);
+    if (!(target instanceof PickleSet)) this.#fail(`cannot add items to ${describe(target)}`);
     for (const item of items) target.add(this.#hashable(item));
   }
 
   #setItems(items: readonly PickleValue[]): void {
     const target = this.#top();
     if (items.length % 2 !== 0) this.#fail('a dict is given a key without a value');
-    if (target instanceof OpaqueObject) return this.#swallow(target, items);
-    if (!(target instanceof PickleDict)) return this.#fail(`cannot set items of ${describe(target)}`);
-    for (let index = 0; index < items.length; index += 2) target.set(this.#hashable(items[index]!), items[index + 1]!);
+    if (target instanceof OpaqueObject) this.#swallow(target, items);
+    else if (target instanceof PickleDict) {
+      for (let at = 0; at < items.length; at += 2) target.set(this.#hashable(items[at]!), items[at + 1]!);
+    } else this.#fail(`cannot set items of ${describe(target)}`);
   }
 
   #hashable(key: PickleValue): PickleValue {
@@ -320,23 +357,25 @@ class Unpickler {
 
   #stackGlobal(): void {
     const [module, name] = this.#popMany(2);
-    if (typeof module !== 'string' || typeof name !== 'string') return this.#fail('a global whose name is no string');
+    if (typeof module !== 'string' || typeof name !== 'string') this.#fail('a global whose name is no string');
     this.#global(module, name);
   }
 
   #call(): void {
     const [callee, args] = this.#popMany(2) as [PickleValue, PickleValue];
-    if (!(callee instanceof PickleGlobal)) return this.#fail(`${describe(callee)} cannot be called`);
-    if (!(args instanceof PickleTuple))
-      return this.#fail(`${quote(callee.path)} is called with ${describe(args)}, not a tuple`);
-    this.#push(this.#rules.call(callee, args, this.#fail));
+    if (!(args instanceof PickleTuple)) this.#fail(`a call is given ${describe(args)}, not a tuple`);
+    if (callee instanceof PickleGlobal) this.#push(this.#rules.call(callee, args, this.#fail));
+    // What an unknown function would have returned may be a class; calling it leads nowhere either.
+    else if (callee instanceof OpaqueObject) {
+      this.#push(new OpaqueObject(callee.callee, callee.holdsTensor || args.holdsTensor));
+    } else this.#fail(`${describe(callee)} cannot be called`);
   }
 
   /** State of an object: attributes of an OrderedDict (such as `_metadata`) and of opaque objects are not needed. */
   #build(): void {
     const state = this.#pop();
     const target = this.#top();
-    if (target instanceof OpaqueObject) return this.#swallow(target, [state]);
-    if (!(target instanceof PickleDict)) this.#fail(`cannot set the state of ${describe(target)}`);
+    if (target instanceof OpaqueObject) this.#swallow(target, [state]);
+    else if (!(target instanceof PickleDict)) this.#fail(`cannot set the state of ${describe(target)}`);
   }
 }

@@ -160,7 +160,8 @@ function allocate<T>(entry: TensorEntry, array: new (length: number) => T, lengt
   try {
     return new array(length);
   } catch (error) {
-    throw new CheckpointError(`tensor ${quote(entry.name)}: no memory for ${length} elements`, {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CheckpointError(`tensor ${quote(entry.name)}: no array for ${length} elements (${why})`, {
       file: entry.file,
       byteOffset: entry.offset,
       code: 'checkpoint_unsupported',

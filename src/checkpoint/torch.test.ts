@@ -293,7 +293,6 @@ describe('tensors', () => {
 });
 
 describe('state dicts', () => {
-  const inner = (root: Uint8Array) => archive(root);
   it.each<[string, Uint8Array, RegExp]>([
     ['a list', EMPTY_LIST, /holds a list, expected a state dict/],
     ['a tensor', tensor(six), /holds a tensor, expected a state dict/],
@@ -312,7 +311,7 @@ describe('state dicts', () => {
       /"weight" is a tensor inside of "mystery.Tensor"/,
     ],
   ])('refuses %s', async (_, root, message) => {
-    const error = await failure(open(inner(root)));
+    const error = await failure(open(archive(root)));
     expect(error.message).toMatch(message);
     expect(error.code).toBe('checkpoint_unsupported');
   });

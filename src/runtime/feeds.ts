@@ -1,6 +1,6 @@
 /** Checks what a run is given against its program, before anything goes to the worker. */
 import type { CompiledProgram, PortType } from '../tensor/compiled.ts';
-import { type DType, dtypes } from '../tensor/dtype.ts';
+import { type DType, dtypes, type TypedArray } from '../tensor/dtype.ts';
 import type { TensorValue } from '../tensor/value.ts';
 import { DisposedError, RuntimeError } from './error.ts';
 import type { WireFeed } from './protocol.ts';
@@ -68,13 +68,19 @@ export function packFeeds(program: CompiledProgram, given: Feeds, queue: Request
     const tensor = given[name]!;
     if (tensor instanceof RemoteTensor) packed.feeds.push([name, { remote: tensor.id }]);
     else {
-      const data = transfer ? tensor.data : tensor.data.slice();
+      const data = transfer ? tensor.data : copy(tensor);
       buffers.add(data.buffer as ArrayBuffer);
       packed.feeds.push([name, { value: { dtype: tensor.dtype, shape: [...tensor.shape], data } }]);
     }
   }
   packed.transfer.push(...buffers);
   return packed;
+}
+
+/** The elements in a buffer of their own. Not `slice()`, which of a Node `Buffer` copies nothing. */
+export function copy({ dtype, data }: TensorValue): TypedArray {
+  const Elements = dtypes[dtype].array as new (elements: TypedArray) => TypedArray;
+  return new Elements(data);
 }
 
 /** Checks a value that no program describes; `what` stands for it in messages. */
@@ -110,7 +116,6 @@ function checkType(program: CompiledProgram, port: PortType, tensor: TensorValue
 function checkShape(program: CompiledProgram, port: PortType, tensor: TensorValue | RemoteTensor): void {
   const { shape } = tensor;
   const fits =
-    Array.isArray(shape) &&
     shape.length === port.shape.length &&
     port.shape.every((dim, axis) =>
       typeof dim === 'number' ? shape[axis] === dim : Number.isSafeInteger(shape[axis]) && shape[axis]! >= 0,

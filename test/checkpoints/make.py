@@ -6,9 +6,11 @@ objects whose `__reduce__` names a command; nothing here runs it.
 
 import argparse
 import collections
-import io
+import os
 import pickle
 import subprocess
+import sys
+import types
 import zipfile
 
 import torch
@@ -38,10 +40,8 @@ def numbers(*shape, dtype=torch.float32):
     return torch.arange(torch.Size(shape).numel()).reshape(shape).to(dtype)
 
 
+# As if the class came from a package of that name.
 AttrDict.__module__ = 'attrdict'
-import sys
-import types
-
 module = types.ModuleType('attrdict')
 module.AttrDict = AttrDict
 sys.modules['attrdict'] = module
@@ -99,8 +99,6 @@ torch.save({'weight': torch.zeros(2, dtype=torch.uint16)}, 'uint16.pt')
 torch.save({'weight': torch.zeros(2, dtype=torch.complex64).conj().imag}, 'negative.pt')
 torch.save(linear, 'whole-module.pt')
 torch.save({'weight': numbers(2)}, 'legacy.pt', _use_new_zipfile_serialization=False)
-
-import os
 
 archive('malicious-system.pt', {'state_dict': Command(os.system, 'echo attacked')})
 archive('malicious-popen.pt', {'state_dict': collections.OrderedDict(), 'x': Command(subprocess.Popen, ['echo', 'attacked'])})

@@ -99,8 +99,11 @@ const textSchema = z.object({
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
   use_sliding_window: z
-    .literal(false, { error: 'false: sliding-window attention is not supported, every layer attends to all tokens' })
-    .nullish(),
+    .boolean()
+    .nullish()
+    .refine((used) => !used, {
+      error: 'false: sliding-window attention is not supported, every layer attends to all tokens',
+    }),
   tie_word_embeddings: z.boolean().optional(),
   dtype: dtype.nullish(),
   torch_dtype: dtype.nullish(),

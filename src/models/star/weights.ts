@@ -29,6 +29,8 @@ export interface WeightsPart {
 export interface StarWeights {
   /** Gives a parameter as float32. */
   readonly declare: Declare;
+  /** Reads one parameter into memory. */
+  read(name: string): Promise<Float32Array>;
   /** Folder that the programs' weight locations are relative to. */
   readonly folder: string;
   readonly entries: ReadonlyMap<string, TensorEntry>;
@@ -103,6 +105,7 @@ export async function openStarWeights(model: ModelFolder): Promise<StarWeights> 
     const strided = await readStrided(entries, sources);
     return {
       declare: (name, shape) => declareFrom(entries, strided, model.folder, name, shape),
+      read: (name) => readParameter(entries, name),
       folder: model.folder,
       entries,
       parts: listParts(entries, model.folder),
@@ -138,6 +141,13 @@ function declareFrom(
   const file = path.relative(folder, entry.file).split(path.sep).join('/');
   const location = { file, offset: entry.offset, byteLength: entry.byteLength };
   return cast(weight(name, entry.dtype, shape, location), 'float32');
+}
+
+async function readParameter(entries: ReadonlyMap<string, TensorEntry>, name: string): Promise<Float32Array> {
+  const entry = entries.get(name);
+  if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
+  await using checkpoint = await openCheckpoint(entry.file);
+  return (await checkpoint.readFloat32(entry.name)).data;
 }
 
 const partNames: readonly [prefix: string, part: string][] = [

@@ -6,7 +6,7 @@ import { TensorError } from '../error.ts';
 import type { OperatorName, Subgraph } from '../operators.ts';
 import type { Node, Tensor } from '../tensor.ts';
 import { type EmissionRule, emissionRules } from './emission-rules.ts';
-import { Emitter, ProgramNames, written } from './emitter.ts';
+import { Emitter, numberText, ProgramNames } from './emitter.ts';
 import {
   type GraphProto,
   GraphProtoSchema,
@@ -118,7 +118,7 @@ function reuse(node: Node, names: ProgramNames, written: Map<string, Node>): Nod
   if (operator === 'input' || operator === 'weight' || operator === 'constant' || operator === 'loop') return undefined;
   if (operator === 'cond') return undefined;
   // JSON has no infinities and no −0.
-  const text = JSON.stringify(attributes, (_, value) => (typeof value === 'number' ? written(value) : value));
+  const text = JSON.stringify(attributes, (_, value) => (typeof value === 'number' ? numberText(value) : value));
   const key = `${operator}(${inputs.map((input) => names.get(input)).join()})${text}`;
   const same = written.get(key);
   if (!same) written.set(key, node);

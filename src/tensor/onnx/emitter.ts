@@ -66,7 +66,7 @@ export class ProgramNames {
   /** A value inside the model file; equal small ones are written once. */
   constant(dtype: DType, shape: readonly number[], data: TypedArray): string {
     const key =
-      data.length <= 64 ? `${dtype}[${shape}]${[...(data as Iterable<number | bigint>)].map(written)}` : undefined;
+      data.length <= 64 ? `${dtype}[${shape}]${[...(data as Iterable<number | bigint>)].map(numberText)}` : undefined;
     const shared = key === undefined ? undefined : this.constants.get(key);
     if (shared) return shared;
     const name = this.fresh('constant');
@@ -104,7 +104,7 @@ export class ProgramNames {
 }
 
 /** A number as text that tells every value from every other: −0 from 0 too. */
-export function written(value: number | bigint): string {
+export function numberText(value: number | bigint): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 

@@ -1,0 +1,63 @@
+/** A picture that the model made, with all that is needed to make it again. */
+import { encodePng } from '../image/png.ts';
+import type { RgbImage } from '../image/rgb-image.ts';
+import { type SavedImage, saveImage } from '../image/save.ts';
+
+/** What travels inside a saved PNG, as JSON in the text chunk `star`. */
+export interface ImageRecipe {
+  readonly version: 1;
+  readonly task: 'generate' | 'edit';
+  readonly prompt: string;
+  /** Seed of this image alone. */
+  readonly seed: number;
+  readonly model: string;
+  /** Tells model folders apart; see `fingerprintOf`. */
+  readonly fingerprint: string;
+  readonly settings: Readonly<Record<string, string | number | boolean>>;
+  readonly thought?: string;
+}
+
+/** Name of the PNG text chunk that holds an `ImageRecipe`. */
+export const recipeKey = 'star';
+
+export class GeneratedImage implements RgbImage {
+  readonly width: number;
+  readonly height: number;
+  /** RGB bytes, row by row. */
+  readonly data: Uint8Array;
+  /** VQ codes, row by row. */
+  readonly tokens: readonly number[];
+  readonly recipe: ImageRecipe;
+  /** False where an abort left rows undrawn. */
+  readonly complete: boolean;
+
+  constructor(image: RgbImage, tokens: readonly number[], recipe: ImageRecipe, complete: boolean) {
+    this.width = image.width;
+    this.height = image.height;
+    this.data = image.data;
+    this.tokens = tokens;
+    this.recipe = recipe;
+    this.complete = complete;
+  }
+
+  get seed(): number {
+    return this.recipe.seed;
+  }
+
+  /** The picture as PNG, prompt, seed and settings inside. */
+  toPng(): Promise<Uint8Array> {
+    return encodePng(this, this.text());
+  }
+
+  /** Writes the picture; the file's ending chooses PNG, JPEG or WebP. Only PNG carries the recipe. */
+  save(path: string): Promise<SavedImage> {
+    return saveImage(path, this, this.text());
+  }
+
+  private text(): Record<string, string> {
+    const { prompt, seed, settings, model } = this.recipe;
+    const list = Object.entries({ Seed: seed, Model: model, ...settings }).map(([key, value]) => `${key}: ${value}`);
+    // `parameters` is the form that galleries of other programs read.
+    return { parameters: `${prompt}\n${list.join(', ')}`, [recipeKey]: JSON.stringify(this.recipe) };
+  }
+}

@@ -1,0 +1,53 @@
+/** Reads back what a saved picture says about its making. */
+import { createHash } from 'node:crypto';
+import { open, readFile, stat } from 'node:fs/promises';
+import { z } from 'zod';
+import { readPngText } from '../image/png-text.ts';
+import type { ModelFolder } from '../models/star/folder.ts';
+import { TaskError } from './error.ts';
+import { type ImageRecipe, recipeKey } from './generated-image.ts';
+
+const schema = z.object({
+  version: z.literal(1),
+  task: z.enum(['generate', 'edit']),
+  prompt: z.string().max(1 << 20),
+  seed: z.int().min(0),
+  model: z.string().max(256),
+  fingerprint: z.string().max(128),
+  settings: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])),
+  thought: z.string().max(1 << 20).optional(),
+});
+
+/** The recipe inside a PNG. The text comes from a stranger: it is checked before it is used. */
+export function readRecipe(png: Uint8Array, file: string): ImageRecipe {
+  const text = readPngText(png).get(recipeKey);
+  if (text === undefined) throw new TaskError('recipe_missing', `${file}: no Starstack recipe inside; only PNGs saved by Starstack have one`, { file });
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new TaskError('recipe_invalid', `${file}: the recipe inside cannot be read`, { file }, { cause });
+  }
+}
+
+/** Bytes hashed at either end of the checkpoint. */
+const sampled = 1 << 20;
+
+/**
+ * Tells one model folder from another without reading all of it: SHA-256 over the configuration, the checkpoint's size, and
+ * its first and last mebibyte. First 16 hexadecimal digits.
+ */
+export async function fingerprintOf({ configFile, checkpointFile }: ModelFolder): Promise<string> {
+  const hash = createHash('sha256').update(await readFile(configFile));
+  const { size } = await stat(checkpointFile);
+  hash.update(`${size}`);
+  const file = await open(checkpointFile);
+  try {
+    for (const start of [0, Math.max(0, size - sampled)]) {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(sampled), 0, sampled, start);
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+  return hash.digest('hex').slice(0, 16);
+}
