@@ -40,3 +40,8 @@ export class DisposedError extends RuntimeError {
     super('runtime_disposed', `${what} was disposed and cannot be used any more`, { what });
   }
 }
+
+/** What went wrong, in the words of whoever threw. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.trim() : String(error);
+}

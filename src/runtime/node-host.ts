@@ -7,6 +7,7 @@ import type { EngineSettings, Reply } from './protocol.ts';
 export class NodeHost implements WorkerHost {
   readonly worker: Worker;
   readonly #exited: Promise<void>;
+  #askedToStop = false;
   #stopping = false;
 
   constructor(settings: EngineSettings) {
@@ -30,6 +31,7 @@ export class NodeHost implements WorkerHost {
   }
 
   post(request: Parameters<WorkerHost['post']>[0], transfer: readonly ArrayBuffer[]): void {
+    this.#askedToStop ||= request.kind === 'stop';
     this.worker.postMessage(request, transfer);
   }
 
@@ -41,6 +43,8 @@ export class NodeHost implements WorkerHost {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.worker.ref();
+    // A worker that was not asked to stop is one that failed; it may be past answering.
+    if (!this.#askedToStop) await this.worker.terminate();
     await this.#exited;
   }
 }

@@ -6,6 +6,9 @@ import * as ort from 'onnxruntime-node';
 import { operatorModel } from './operator-model.ts';
 
 async function probe(): Promise<string | undefined> {
+  if (!ort.listSupportedBackends().some(({ name, bundled }) => name === 'webgpu' && bundled)) {
+    return `the installed ONNX Runtime for ${process.platform} ${process.arch} has no WebGPU`;
+  }
   const session = await ort.InferenceSession.create(operatorModel('Add', 2, 'float32'), {
     executionProviders: ['webgpu'],
     logSeverityLevel: 4,

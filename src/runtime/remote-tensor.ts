@@ -1,6 +1,6 @@
 import type { DType } from '../tensor/dtype.ts';
 import type { TensorValue } from '../tensor/value.ts';
-import { DisposedError } from './error.ts';
+import { DisposedError, messageOf, RuntimeError } from './error.ts';
 import { tensorBytes } from './memory.ts';
 import type { RemoteDescription } from './protocol.ts';
 import type { RequestQueue } from './queue.ts';
@@ -47,7 +47,12 @@ export class RemoteTensor implements AsyncDisposable {
   /** Copies the elements to the caller's thread. Throws `DisposedError` after `dispose()`. */
   async read(): Promise<TensorValue> {
     if (this.#disposed) throw new DisposedError(`${this}`);
-    return this.queue.submit('read', { remote: this.id });
+    try {
+      return await this.queue.submit('read', { remote: this.id });
+    } catch (error) {
+      if (error instanceof RuntimeError) throw error;
+      throw new RuntimeError('runtime_run_failed', `${this} cannot be read: ${messageOf(error)}`, {}, { cause: error });
+    }
   }
 
   /** Frees it after all calls made so far; later uses throw `DisposedError`. Does nothing the second time. */

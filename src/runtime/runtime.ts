@@ -22,8 +22,9 @@ export class Runtime extends WorkerRuntime {
   /**
    * Starts the worker.
    *
-   * Throws `RuntimeError`: `runtime_option_invalid`, or `runtime_device_unavailable` with the reason when the device
-   * that was asked for cannot be had.
+   * Throws `RuntimeError`: `runtime_option_invalid`; `runtime_device_unavailable` with the reason when the device that
+   * was asked for cannot be had; `runtime_dead` when the worker cannot start, say because ONNX Runtime has no build for
+   * this platform.
    */
   static async create(options: RuntimeOptions = {}): Promise<Runtime> {
     const { device: request = 'auto', logLevel = 'fatal' } = options;
@@ -31,7 +32,10 @@ export class Runtime extends WorkerRuntime {
     checkOneOf('logLevel', logLevel, logLevels);
     const threads = options.threads === undefined ? usableCores(readProcessorFacts()) : checkThreads(options.threads);
     const device = await chooseDevice(request);
-    return new Runtime({ host: new NodeHost({ device: device.chosen, threads, logLevel }), device, threads });
+    const host = new NodeHost({ device: device.chosen, threads, logLevel });
+    const runtime = new Runtime({ host, device, threads });
+    await runtime.started();
+    return runtime;
   }
 }
 

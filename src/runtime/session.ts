@@ -1,6 +1,6 @@
 import type { CompiledProgram, PortType } from '../tensor/compiled.ts';
 import type { TensorValue } from '../tensor/value.ts';
-import { DisposedError, RuntimeError } from './error.ts';
+import { DisposedError, messageOf, RuntimeError } from './error.ts';
 import { describeFeeds, type Feeds, packFeeds } from './feeds.ts';
 import { portMemory, remoteMemory, type SessionMemory } from './memory.ts';
 import type { RemoteDescription, WireOutput } from './protocol.ts';
@@ -99,7 +99,7 @@ export class Session implements AsyncDisposable, TensorOwner {
     try {
       answer = await this.queue.submit('run', ask, packed.transfer, options.signal);
     } catch (error) {
-      if (error instanceof RuntimeError || options.signal?.aborted) throw error;
+      if (error instanceof RuntimeError || (options.signal?.aborted && error === options.signal.reason)) throw error;
       throw this.#runError(error, feeds);
     }
     const result: Record<string, TensorValue | RemoteTensor> = {};
@@ -185,9 +185,4 @@ export class Session implements AsyncDisposable, TensorOwner {
 
 function describeEntry([name, { dtype, shape }]: [string, TensorValue | RemoteTensor]): [string, unknown] {
   return [name, { dtype, shape }];
-}
-
-/** What went wrong, in the words of whoever threw. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message.trim() : String(error);
 }

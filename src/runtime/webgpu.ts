@@ -1,7 +1,6 @@
 /** Finds out whether programs can run on WebGPU here, without risk to the process that asks. */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import * as ort from 'onnxruntime-node';
 import { entry } from './entry.ts';
 
 /** Compiling the first shaders of a slow driver takes seconds; a driver that hangs takes for ever. */
@@ -9,9 +8,6 @@ const probeTimeout = 60_000;
 
 /** Why there is no GPU worth trying, as a clause; undefined where one may be. Asks the file system only. */
 export function missingGpu(): string | undefined {
-  if (!ort.listSupportedBackends().some(({ name, bundled }) => name === 'webgpu' && bundled)) {
-    return `the installed ONNX Runtime for ${process.platform} ${process.arch} has no WebGPU`;
-  }
   if (process.platform !== 'linux') return undefined;
   const renderNode = existsSync('/dev/dri') && readdirSync('/dev/dri').some((name) => name.startsWith('renderD'));
   if (renderNode || existsSync('/dev/nvidia0') || existsSync('/dev/dxg')) return undefined;

@@ -417,7 +417,10 @@ export const referenceRules: { readonly [K in OperatorName]: ReferenceRule<K> } 
     ),
   ],
   oneHot: ({ attributes: { depth }, inputs: [indices] }) => [
-    tabulate([...indices!.shape, depth], (position) => Number(at(indices!, position.slice(0, -1)) === position.at(-1))),
+    tabulate([...indices!.shape, depth], (position) => {
+      const index = at(indices!, position.slice(0, -1));
+      return Number((index < 0 ? index + depth : index) === position.at(-1));
+    }),
   ],
   topK: ({ attributes: { axis, k, largest }, inputs: [x, count] }) => {
     const kept = count ? count.data[0]! : (k as number);

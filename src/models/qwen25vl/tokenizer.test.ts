@@ -95,6 +95,18 @@ test('any well-formed text in NFC comes back', () => {
   );
 });
 
+test('merges written as one string are the same', () => {
+  const json = tinyJson();
+  const merges = (json.model as unknown as { merges: [string, string][] }).merges;
+  expect(Array.isArray(merges[0])).toBe(true);
+  const older = createTokenizer(
+    { ...json, model: { ...json.model, merges: merges.map((pair) => pair.join(' ')) } },
+    {},
+    'f',
+  );
+  for (const [text, ids] of golden.tiny) expect(older.encode(text)).toEqual(ids);
+});
+
 test('a lone surrogate counts as U+FFFD', () => {
   expect(tiny.encode('a\ud83c')).toEqual(tiny.encode('a\ufffd'));
 });

@@ -109,9 +109,17 @@ const fileSchema = z.object({
     byte_fallback: off,
     ignore_merges: off,
     vocab: z.record(z.string(), tokenId),
-    merges: z.union([z.array(z.string()), z.array(z.tuple([z.string(), z.string()]))]),
+    // One function over all: a union of schemas would note a fault for each of 151,000 merges in the other form.
+    merges: z.array(z.unknown()).refine(areMerges, { error: 'pairs of tokens, as "a b" or ["a", "b"]' }),
   }),
 });
+
+function areMerges(merges: readonly unknown[]): boolean {
+  const written = (merge: unknown) => typeof merge === 'string' && /^[^ ]+ [^ ]+$/.test(merge);
+  const paired = (merge: unknown) =>
+    Array.isArray(merge) && merge.length === 2 && merge.every((token) => typeof token === 'string' && token !== '');
+  return merges.every(written) || merges.every(paired);
+}
 
 const settingsSchema = z.object({
   add_bos_token: off,

@@ -33,7 +33,7 @@ export function indexAdd(base: Tensor, indices: Tensor, updates: Tensor, axis = 
   return apply('indexAdd', { axis: normalizeAxis(axis, base.rank) }, base, indices, updates);
 }
 
-/** 1 at the index and 0 elsewhere, on a new last axis of size `depth`. */
+/** 1 at the index and 0 elsewhere, on a new last axis of size `depth`; an index below 0 counts from the end. */
 export function oneHot(indices: Tensor, depth: number, dtype: DType = 'float32'): Tensor {
   return apply('oneHot', { depth, dtype }, indices);
 }

@@ -6,6 +6,7 @@ import { dtypes } from '../dtype.ts';
 import { TensorError } from '../error.ts';
 import type { BinaryOperator, CompareOperator, OperatorName, ReduceOperator, UnaryOperator } from '../operators.ts';
 import type { Node, Tensor } from '../tensor.ts';
+import { emitGroupedQueryAttention } from './attention-emission.ts';
 import type { AttributeValue, Emitter } from './emitter.ts';
 
 export type EmissionRule<K extends OperatorName> = (emit: Emitter, node: Node<K>, inputs: readonly string[]) => string;
@@ -42,6 +43,13 @@ function transposed(emit: Emitter, tensor: Tensor, name: string): string {
   const axes = [...Array(tensor.rank).keys()];
   [axes[tensor.rank - 2], axes[tensor.rank - 1]] = [tensor.rank - 1, tensor.rank - 2];
   return emit.node('Transpose', [name], { perm: bigints(axes) });
+}
+
+/** Zeros, or nothing, in the shape of a node's output. */
+function zeros(emit: Emitter, node: Node): string {
+  const { dtype, shape } = node.outputs[0]!;
+  const filled = emit.node('ConstantOfShape', [emit.shape(shape, node)]);
+  return dtype === 'float32' ? filled : emit.node('Cast', [filled], { to: BigInt(dtypes[dtype].onnx) });
 }
 
 export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = {
@@ -86,12 +94,23 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
   and: plain('And'),
   or: plain('Or'),
   not: plain('Not'),
-  where: plain('Where'),
+  where: (emit, { inputs: [, a] }, [condition, first, second]) => {
+    if (a!.dtype !== 'bool') return emit.node('Where', [condition!, first!, second!]);
+    // ONNX Runtime chooses between numbers only.
+    const whenTrue = emit.node('And', [condition!, first!]);
+    return emit.node('Or', [whenTrue, emit.node('And', [emit.node('Not', [condition!]), second!])]);
+  },
   stopGradient: plain('Identity'),
   cast: (emit, { attributes: { to } }, [x]) => emit.node('Cast', [x!], { to: BigInt(dtypes[to].onnx) }),
   gelu: (emit, { attributes: { approximate } }, [x]) => emit.node('Gelu', [x!], { approximate }),
 
-  matmul: (emit, { attributes: { transposeA, transposeB }, inputs: [a, b] }, [left, right]) => {
+  matmul: (emit, node, [left, right]) => {
+    const { transposeA, transposeB } = node.attributes;
+    const [a, b] = node.inputs;
+    if (a!.shape.at(transposeA ? -2 : -1) === 0) {
+      // An empty sum. ONNX Runtime 1.30 clears only the first matrix of a batch.
+      return zeros(emit, node as unknown as Node);
+    }
     if (!transposeA && !transposeB) return emit.node('MatMul', [left!, right!]);
     if (float32(a!, b!)) {
       const attributes = { transA: transposeA ? 1n : 0n, transB: transposeB ? 1n : 0n };
@@ -134,7 +153,12 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
   concat: (emit, { attributes: { axis } }, inputs) => emit.node('Concat', inputs, { axis: BigInt(axis) }),
   pad: (emit, { attributes: { before, after, value }, inputs: [x] }, [name]) =>
     emit.node('Pad', [name!, emit.int64([...before, ...after]), emit.scalar(x!.dtype, value)]),
-  expand: (emit, node, [x]) => emit.node('Expand', [x!, emit.shape(node.attributes.shape, node as unknown as Node)]),
+  expand: (emit, node, [x]) => {
+    const { shape } = node.attributes;
+    // ONNX Runtime 1.30 takes an Expand to size 0 for one that changes nothing, and drops it.
+    if (shape.includes(0)) return zeros(emit, node as unknown as Node);
+    return emit.node('Expand', [x!, emit.shape(shape, node as unknown as Node)]);
+  },
   gather: (emit, { attributes: { axis } }, inputs) => emit.node('Gather', inputs, { axis: BigInt(axis) }),
   gatherElements: (emit, { attributes: { axis } }, inputs) =>
     emit.node('GatherElements', inputs, { axis: BigInt(axis) }),
@@ -150,10 +174,14 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
     const back = bigints(axes.map((at) => order.indexOf(at)));
     return axis === 0 ? summed : emit.node('Transpose', [summed], { perm: back });
   },
-  oneHot: (emit, { attributes: { depth, dtype } }, [indices]) => {
-    const ArrayType = dtypes[dtype].array as Float64ArrayConstructor;
-    const values = dtype === 'int64' ? BigInt64Array.of(0n, 1n) : ArrayType.of(0, 1);
-    return emit.node('OneHot', [indices!, emit.scalar('int64', depth), emit.names.constant(dtype, [2], values)]);
+  oneHot: (emit, { attributes: { depth, dtype }, inputs: [positions] }, [name]) => {
+    // The kernel takes int64 indices with at least one axis and gives float32; the rest is brought there and back.
+    const whole = positions!.dtype === 'int64' ? name! : emit.node('Cast', [name!], { to: 7n });
+    const indices = positions!.rank > 0 ? whole : emit.node('Reshape', [whole, emit.int64([1])]);
+    const offAndOn = emit.names.constant('float32', [2], Float32Array.of(0, 1));
+    const hot = emit.node('OneHot', [indices, emit.scalar('int64', depth), offAndOn]);
+    const shaped = positions!.rank > 0 ? hot : emit.node('Reshape', [hot, emit.int64([depth])]);
+    return dtype === 'float32' ? shaped : emit.node('Cast', [shaped], { to: BigInt(dtypes[dtype].onnx) });
   },
   topK: (emit, { attributes: { axis, k, largest } }, [x, count]) =>
     emit.node(
@@ -208,25 +236,20 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
     const sizes = emit.shape([batch!, channels!, height, width], node as unknown as Node);
     return emit.node('Resize', [x!, '', '', sizes], { mode: 'linear', coordinate_transformation_mode: 'half_pixel' });
   },
-  rotaryEmbedding: (emit, { attributes: { heads } }, [x, cosine, sine, positions]) =>
-    emit.node('RotaryEmbedding', [x!, positions!, cosine!, sine!], { num_heads: BigInt(heads) }, microsoft),
-  groupedQueryAttention: (emit, { attributes, inputs }, [query, key, value, pastKey, pastValue]) => {
-    // Every row is `past + seq` tokens long. ONNX Runtime wants that as a scalar and, less one, for each row.
-    const keyLength = emit.node('Shape', [key!], { start: 1n, end: 2n });
-    const pastLength = emit.node('Shape', [pastKey!], { start: 2n, end: 3n });
-    const total = emit.node('Cast', [emit.node('Add', [keyLength, pastLength])], { to: 6n });
-    const last = emit.node('Sub', [total, emit.names.constant('int32', [1], Int32Array.of(1))]);
-    const rows = emit.node('Shape', [key!], { start: 0n, end: 1n });
-    if (!float32(...inputs)) throw new TensorError('groupedQueryAttention', 'runs in float32 only');
-    return emit.node(
-      'GroupQueryAttention',
-      [query!, key!, value!, pastKey!, pastValue!, emit.node('Expand', [last, rows]), total],
-      {
-        num_heads: BigInt(attributes.heads),
-        kv_num_heads: BigInt(attributes.keyValueHeads),
-        scale: attributes.scale,
-      },
-      { ...microsoft, outputs: 3 },
-    );
+  rotaryEmbedding: (emit, { attributes: { heads }, inputs: [states, table] }, [x, cosine, sine, positions]) => {
+    const rotate = (...inputs: string[]) =>
+      emit.node('RotaryEmbedding', inputs, { num_heads: BigInt(heads) }, microsoft);
+    const [tokens, rows] = [states!.shape[1]!, table!.shape[0]!];
+    if (!(typeof tokens === 'number' && typeof rows === 'number' && rows < tokens))
+      return rotate(x!, positions!, cosine!, sine!);
+    // The kernel refuses tables with fewer rows than tokens: each token gets a row of its own.
+    const places = emit.node('Reshape', [positions!, emit.int64([-1])]);
+    const [cosines, sines] = [emit.node('Gather', [cosine!, places]), emit.node('Gather', [sine!, places])];
+    const count = emit.node('Squeeze', [emit.node('Shape', [places])]);
+    const numbers = emit.node('Range', [emit.scalar('int64', 0), count, emit.scalar('int64', 1)]);
+    const joined = emit.node('Reshape', [x!, emit.int64([1, -1, states!.shape[2] as number])]);
+    const turned = rotate(joined, emit.node('Unsqueeze', [numbers, emit.int64([0])]), cosines, sines);
+    return emit.node('Reshape', [turned, emit.node('Shape', [x!])]);
   },
+  groupedQueryAttention: emitGroupedQueryAttention,
 };

@@ -152,7 +152,11 @@ function sizesRead(node: Node): string[] {
   const { operator, attributes } = node;
   let dims: readonly Dim[] = [];
   if (operator === 'reshape' || operator === 'expand') dims = (attributes as { shape: Shape }).shape;
-  else if (operator === 'resizeBilinear') dims = node.inputs[0]!.shape.slice(0, 2);
+  else if (operator === 'matmul') {
+    const { transposeA } = attributes as OperatorAttributes['matmul'];
+    // The sizes of an empty sum are written out.
+    if (node.inputs[0]!.shape.at(transposeA ? -2 : -1) === 0) dims = node.outputs[0]!.shape;
+  } else if (operator === 'resizeBilinear') dims = node.inputs[0]!.shape.slice(0, 2);
   else if (operator === 'slice') {
     const { start, length } = attributes as OperatorAttributes['slice'];
     dims = [start, length];

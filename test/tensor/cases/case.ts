@@ -72,6 +72,11 @@ export function bools(shape: Shape): Feed {
   return integers(shape, 0, 1, 'bool');
 }
 
+/** Fed only for the sizes that its shape names. */
+export function sized(shape: Shape): Feed {
+  return integers(shape, 0, 0);
+}
+
 /** Values given one by one. */
 export function exactly(dtype: DType, shape: Shape, values: readonly number[]): Feed {
   return { dtype, shape, values: () => values };

@@ -13,7 +13,6 @@ import {
   errorFunction,
   exponential,
   floor,
-  full,
   gelu,
   greater,
   greaterOrEqual,
@@ -59,15 +58,13 @@ import {
   shapesFor,
 } from './case.ts';
 
-let seeds = 0;
-
 function unary(
   build: (x: Tensor) => Tensor,
   feed: (shape: OperatorCase['expected'][0]) => Feed = float,
   gradient: GradientClaim = 'checked',
   more: readonly OperatorCase[] = [],
 ): OperatorCases {
-  const cases = shapesFor(++seeds).map(({ shape, sizes }) =>
+  const cases = shapesFor(1).map(({ shape, sizes }) =>
     operatorCase(`[${shape}]`, [feed(shape)], build, [shape], { sizes }),
   );
   return { gradient, cases: [...cases, ...more] };
@@ -90,7 +87,7 @@ function binary(
   gradient: GradientClaim = 'checked',
   more: readonly OperatorCase[] = [],
 ): OperatorCases {
-  const cases = pairsFor(++seeds).map((pair) =>
+  const cases = pairsFor(2).map((pair) =>
     operatorCase(`[${pair.left}] and [${pair.right}]`, [left(pair.left), right(pair.right)], build, [pair.result], {
       sizes: { n: 3, m: 2 },
     }),
@@ -100,12 +97,7 @@ function binary(
 
 const wholeNumbers = (build: (a: Tensor, b: Tensor) => Tensor): OperatorCase[] =>
   (['int64', 'int32'] as const).map((dtype) =>
-    operatorCase(
-      dtype,
-      [exactly(dtype, [4], [-7, 7, 6, 0]), exactly(dtype, [4], [2, -2, 3, 5])],
-      build,
-      [4],
-    ),
+    operatorCase(dtype, [exactly(dtype, [4], [-7, 7, 6, 0]), exactly(dtype, [4], [2, -2, 3, 5])], build, [4]),
   );
 
 /** Few different numbers, so that some are equal. */
@@ -189,8 +181,7 @@ export const leafCases = {
       operatorCase(
         'bytes 8..24 of a file',
         [float([2, 2])],
-        (x) =>
-          multiply(x, weight('w', 'float32', [2, 2], { file: 'part/weights.bin', offset: 8, byteLength: 16 })),
+        (x) => multiply(x, weight('w', 'float32', [2, 2], { file: 'part/weights.bin', offset: 8, byteLength: 16 })),
         [2, 2],
         { files: { 'part/weights.bin': new Uint8Array(stored.buffer) } },
       ),
@@ -201,8 +192,19 @@ export const leafCases = {
     cases: [
       operatorCase('float32', [float([2, 2])], (x) => add(x, constant('float32', [2], [1.5, -0.25])), [2, 2]),
       operatorCase('no elements', [float([0, 2])], (x) => add(x, constant('float32', [0, 1], [])), [0, 2]),
-      operatorCase('int64', [float([2])], (x) => multiply(x, cast(constant('int64', [2], [-3, 2 ** 40]), 'float32')), [2]),
-      operatorCase('0 beside −0', [positive([2])], (x) => [divide(x, constant('float32', [1], [-0])), divide(x, constant('float32', [1], [0]))], [[2], [2]], { kinks: [0] }),
+      operatorCase(
+        'int64',
+        [float([2])],
+        (x) => multiply(x, cast(constant('int64', [2], [-3, 2 ** 40]), 'float32')),
+        [2],
+      ),
+      operatorCase(
+        '0 beside −0',
+        [positive([2])],
+        (x) => [divide(x, constant('float32', [1], [-0])), divide(x, constant('float32', [1], [0]))],
+        [[2], [2]],
+        { kinks: [0] },
+      ),
     ],
   },
   dimension: {
@@ -218,7 +220,13 @@ export const leafCases = {
         ],
         { sizes: { n: 3, m: 2 } },
       ),
-      operatorCase('written in another order', [float(['n', 'm'])], (x) => multiply(x, cast(dimension('n*m+n'), 'float32')), ['n', 'm'], { sizes: { n: 3, m: 2 } }),
+      operatorCase(
+        'written in another order',
+        [float(['n', 'm'])],
+        (x) => multiply(x, cast(dimension('n*m+n'), 'float32')),
+        ['n', 'm'],
+        { sizes: { n: 3, m: 2 } },
+      ),
     ],
   },
 } satisfies Record<string, OperatorCases>;
@@ -249,8 +257,16 @@ export const mixedCases = {
     cases: [
       operatorCase('to float64', [float(['n', 3])], (x) => cast(x, 'float64'), ['n', 3], { sizes: { n: 2 } }),
       operatorCase('through float64', [float([3])], (x) => cast(multiply(cast(x, 'float64'), 3), 'float32'), [3]),
-      operatorCase('fractions are cut off', [float([9], -4, 4)], (x) => [cast(x, 'int64'), cast(x, 'int32'), multiply(x, 1)], [[9], [9], [9]]),
-      operatorCase('to bool', [exactly('float32', [4], [0, -0.5, 3, -0])], (x) => [cast(x, 'bool'), multiply(x, 1)], [[4], [4]]),
+      operatorCase(
+        'fractions are cut off',
+        [float([9], -4, 4)],
+        (x) => [cast(x, 'int64'), cast(x, 'int32'), multiply(x, 1)],
+        [[9], [9], [9]],
+      ),
+      operatorCase('to bool', [exactly('float32', [4], [0, -0.5, 3, -0])], (x) => [cast(x, 'bool'), multiply(x, 1)], [
+        [4],
+        [4],
+      ]),
       operatorCase('from bool', [bools([4])], (x) => cast(x, 'float32'), [4]),
       operatorCase('from int32', [integers([4], -9, 9, 'int32')], (x) => cast(x, 'float32'), [4]),
     ],
@@ -263,10 +279,4 @@ export const mixedCases = {
     ],
   },
   stopGradient: unary(stopGradient, distinct, { absent: 'that is what it is for' }),
-  expand: {
-    gradient: 'checked',
-    cases: [
-      operatorCase('a full tensor', [float(['n'])], (x) => add(x, full('float32', ['n'], 2)), ['n'], { sizes: { n: 3 } }),
-    ],
-  },
 } satisfies Record<string, OperatorCases>;

@@ -1,0 +1,33 @@
+/** `starstack edit IMAGE INSTRUCTION` */
+import { Command } from 'commander';
+import { type EditOptions, pictureOptionsSchema } from '../tasks/options.ts';
+import { addPictureOptions, checkPictureFiles, drawAndSave, interruptNote, type PictureValues } from './draw.ts';
+import { Interrupt } from './interrupt.ts';
+import { addModelOption, addRuntimeOptions, givenOptions, loadStar } from './options.ts';
+
+export function editCommand(): Command {
+  const command = new Command('edit')
+    .summary('redraw a picture as an instruction says')
+    .description(
+      'Redraws a picture as an instruction says and saves the result, with its recipe inside when it is a PNG.',
+    )
+    .argument('<image>', 'a JPEG, PNG or WebP file')
+    .argument('<instruction>', 'what to change');
+  addModelOption(command);
+  addPictureOptions(command, pictureOptionsSchema, 'edit-SEED.png');
+  return addRuntimeOptions(command).action(edit);
+}
+
+async function edit(image: string, instruction: string, values: PictureValues): Promise<void> {
+  await checkPictureFiles(values);
+  await using star = await loadStar(values);
+  using interrupt = new Interrupt(interruptNote);
+  const options = {
+    ...givenOptions(pictureOptionsSchema, values),
+    preview: values.preview === undefined ? 'none' : 'linear',
+    signal: interrupt.signal,
+    onAbort: 'keep',
+  } as EditOptions;
+  const events = star.edit.stream(image, instruction, options);
+  await drawAndSave({ command: 'edit', star, values, events, warnings: () => [] });
+}

@@ -1,0 +1,61 @@
+/** The commands of `starstack`, and what becomes of their errors. */
+import { createRequire } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { editCommand } from './edit.ts';
+import { exitCodes, reportFailure, UsageError } from './failure.ts';
+import { generateCommand } from './generate.ts';
+import { inspectCommand } from './inspect.ts';
+import { understandCommand } from './understand.ts';
+
+const commands = () => [understandCommand(), generateCommand(), editCommand(), inspectCommand()];
+
+/** The whole command line; parsing it runs a command. */
+export function createProgram(): Command {
+  const program = new Command('starstack')
+    .description('STAR: one model that understands, generates and edits images.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help of a command')
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 110) })
+    // Errors are told by `reportFailure`, in one line.
+    .configureOutput({ outputError: () => {} })
+    .exitOverride();
+  for (const command of commands()) program.addCommand(command.copyInheritedSettings(program));
+  return program;
+}
+
+/** Runs a command line without the first two words of `process.argv`; gives the exit code. Throws nothing. */
+export async function run(words: readonly string[]): Promise<number> {
+  // Asked before parsing: a command line that cannot be parsed must still be answered in the form that was asked for.
+  const options = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
+  const report = { json: options.includes('--json'), debug: options.includes('--debug') };
+  const program = createProgram();
+  const command = program.commands.find((each) => each.name() === words[0]);
+  const name = command ? `starstack ${command.name()}` : 'starstack';
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return Number(process.exitCode ?? exitCodes.success);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(name, error, report);
+    if (error.exitCode === 0) return exitCodes.success;
+    // Commander has shown its help already: no command was given.
+    if (error.code === 'commander.help') return exitCodes.usage;
+    return reportFailure(name, usageErrorOf(error, name), report);
+  }
+}
+
+function usageErrorOf(error: CommanderError, name: string): UsageError {
+  const [first, ...hints] = error.message.replace(/^error: /, '').split('\n');
+  const advice = hints.length > 0 ? hints.join(' ') : `see ${name} --help`;
+  const quotes = error.code === 'commander.excessArguments' ? ' Put texts of several words in quotes;' : '';
+  return new UsageError(
+    'usage',
+    `${first!.replace(/\.$/, '')}${quotes ? `.${quotes}` : ';'} ${advice}`,
+    {},
+    { cause: error },
+  );
+}
+
+function packageVersion(): string {
+  return (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
+}
