@@ -45,15 +45,15 @@ export async function run(words: readonly string[]): Promise<number> {
 }
 
 function usageErrorOf(error: CommanderError, name: string): UsageError {
-  const [first, ...hints] = error.message.replace(/^error: /, '').split('\n');
-  const advice = hints.length > 0 ? hints.join(' ') : `see ${name} --help`;
-  const quotes = error.code === 'commander.excessArguments' ? ' Put texts of several words in quotes;' : '';
-  return new UsageError(
-    'usage',
-    `${first!.replace(/\.$/, '')}${quotes ? `.${quotes}` : ';'} ${advice}`,
-    {},
-    { cause: error },
-  );
+  const [fault, suggestion] = error.message.replace(/^error: /, '').split('\n');
+  const unquoted = error.code === 'commander.excessArguments';
+  const advice = [
+    ...(unquoted ? ['put a text of several words in quotes'] : []),
+    // Commander's `(Did you mean --top-p?)`.
+    ...(suggestion ? [suggestion.replace(/^\(|\)$/g, '').replace(/^D/, 'd')] : [`see ${name} --help`]),
+  ];
+  const message = `${fault!.replace(/\.$/, '')}; ${advice.join(', or ')}`;
+  return new UsageError('usage', message, {}, { cause: error });
 }
 
 function packageVersion(): string {

@@ -81,7 +81,6 @@ export class Session implements AsyncDisposable, TensorOwner {
    * size. Throws `RuntimeError` (`runtime_feeds_invalid` before anything is sent, `runtime_run_failed` from ONNX
    * Runtime, `runtime_dead` when the worker is gone) and `DisposedError`.
    */
-  run(feeds: Feeds, options?: RunOptions<string, never>): Promise<Record<string, TensorValue>>;
   run<const Output extends string, const Keep extends Output = never>(
     feeds: Feeds,
     options: RunOptions<Output, Keep> & { readonly outputs: readonly Output[] },
@@ -90,6 +89,7 @@ export class Session implements AsyncDisposable, TensorOwner {
     feeds: Feeds,
     options: RunOptions<string, Keep> & { readonly keep: readonly Keep[]; readonly outputs?: undefined },
   ): Promise<Record<string, TensorValue | RemoteTensor> & Record<Keep, RemoteTensor>>;
+  run(feeds: Feeds, options?: RunOptions<string, never>): Promise<Record<string, TensorValue>>;
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, TensorValue | RemoteTensor>> {
     if (this.#disposed) throw new DisposedError(`the session of program ${this.program.name}`);
     const outputs = this.#outputs(options);

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { Engine, type EnginePlatform, serve } from './engine.ts';
-import type { EngineSettings, Request } from './protocol.ts';
+import type { WorkerStart } from './node-host.ts';
+import type { Request } from './protocol.ts';
 
 /** Without a folder ONNX Runtime would read weights from wherever the process was started; this folder does not exist. */
 const noFolder = join(dirname(fileURLToPath(import.meta.url)), 'no-weights-folder-was-given');
@@ -31,8 +32,17 @@ const platform: EnginePlatform = {
 
 const port = parentPort;
 if (!port) throw new Error('worker.ts is started by a runtime, not by hand');
-const engine = new Engine(platform, workerData as EngineSettings);
-const answer = serve(engine, (reply, transfer) => port.postMessage(reply, [...transfer]));
+const { settings, busy } = workerData as WorkerStart;
+const idle = () => {
+  Atomics.store(busy, 0, 0);
+  Atomics.notify(busy, 0);
+};
+process.on('exit', idle);
+const engine = new Engine(platform, settings);
+const answer = serve(engine, (reply, transfer) => {
+  port.postMessage(reply, [...transfer]);
+  idle();
+});
 port.on('message', (request: Request) => {
   const answered = answer(request);
   // Nothing may come after `stop`: with its port closed the thread ends by itself.

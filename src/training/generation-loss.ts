@@ -6,10 +6,7 @@
  * A row of the sequence is padding, prompt, image tokens but the last: with the padding in front, the places that predict
  * the image are the same in every row. Padding is seen by nothing, and positions count from the prompt's first token.
  */
-import { causalMask, maskedScore } from '../nn/attention.ts';
-import { linear } from '../nn/linear.ts';
-import { geluMlp } from '../nn/mlp.ts';
-import { type Declare, parameterShapes } from '../nn/parameters.ts';
+
 import type { Qwen25VLConfig } from '../models/qwen25vl/config.ts';
 import { rotaryTables } from '../models/qwen25vl/positions.ts';
 import { decoder, type Rotary } from '../models/qwen25vl/text-decoder.ts';
@@ -24,21 +21,26 @@ import {
   type PictureParts,
 } from '../models/star/parameters.ts';
 import { codeEmbeddings } from '../models/vq/tokenizer.ts';
+import { causalMask, maskedScore } from '../nn/attention.ts';
+import { linear } from '../nn/linear.ts';
+import { geluMlp } from '../nn/mlp.ts';
+import { type Declare, parameterShapes } from '../nn/parameters.ts';
 import {
   add,
   arange,
   type CompiledProgram,
   concat,
   constant,
+  divide,
   gather,
   gatherElements,
   less,
   logSoftmax,
   maximum,
-  minimum,
   negate,
-  reduceMean,
+  reduceSum,
   reshape,
+  scalar,
   slice,
   subtract,
   type Tensor,
@@ -82,7 +84,7 @@ export function generationStage(star: StarConfig, qwen: Qwen25VLConfig, shapes: 
 }
 
 /**
- * The program of the generation stage's loss: `loss`, `per_sample_nll [batch]` and `grad.<name>` of trained parameters.
+ * The program of the generation stage's loss: `loss`, `per_sample_nll [batch]` (sums over an image's tokens), and `grad.<name>` of trained parameters.
  * Its feeds come from `generationBatch`.
  */
 export function compileGenerationLoss(
@@ -121,13 +123,88 @@ function generationLoss(
   const places = unsqueeze(arange(sequence), 0);
   const rotary = rotaryOf(maximum(subtract(places, padding), 0), sequence, text);
   // [batch, 1, 1, sequence]; the floor keeps the sum of both masks at the value of one.
-  const hidden = reshape(where(less(places, padding), maskedScore, 0), [batch, 1, 1, sequence]);
+  const hidden = reshape(where(less(places, padding), scalar('float32', maskedScore), 0), [batch, 1, 1, sequence]);
   const mask = maximum(add(causalMask(sequence), hidden), maskedScore);
 
   let states = decoder(inputs, base.decoder, text, rotary, { mask }).hidden;
   for (const stack of picture.stacks) states = decoder(states, stack, text, rotary, { mask }).hidden;
   const logits = linear(slice(states, 1, promptTokens - 1), picture.head);
   const likelihoods = gatherElements(logSoftmax(logits), unsqueeze(targets, 2), 2);
-  const perSample = negate(reduceMean(likelihoods, { axes: [1, 2] }));
-  return { loss: reduceMean(perSample), reported: { per_sample_nll: perSample } };
+  const perSample = negate(reduceSum(likelihoods, { axes: [1, 2] }));
+  return { loss: divide(reduceSum(perSample), batch * imageTokens), reported: { per_sample_nll: perSample } };
+}
+
+/** Rotary tables of a text's positions, equal on all three axes. */
+function rotaryOf(
+  positions: Tensor,
+  length: number,
+  { headDim, ropeTheta, mropeSection }: Qwen25VLConfig['text'],
+): Rotary {
+  const axes = Int32Array.from({ length: 3 * length }, (_, index) => index % length);
+  const { cos, sin } = rotaryTables(axes, headDim, ropeTheta, mropeSection);
+  const table = (values: Float32Array) => constant('float32', [length, headDim / 2], values);
+  return { cosine: table(cos), sine: table(sin), positions };
+}
+
+/** A prompt and the image that it is to give. */
+export interface GenerationSample {
+  /** Ids of the conditional row of `buildGenerationPrompt`. */
+  readonly prompt: readonly number[];
+  /** Codes of the image, row by row. */
+  readonly codes: readonly number[] | Int32Array;
+}
+
+/**
+ * The feeds of one step.
+ * @throws TrainingError for samples that do not fit the shapes: a prompt of no or too many tokens, codes that are too few,
+ * too many or not in the codebook, ids that are not in the vocabulary.
+ */
+export function generationBatch(
+  samples: readonly GenerationSample[],
+  star: StarConfig,
+  qwen: Qwen25VLConfig,
+  { batch, promptTokens }: GenerationShapes,
+): Record<'token_ids' | 'prompt_lengths' | 'targets', TensorValue> {
+  const { numTokens, codebookSize } = star.pixelEncoder;
+  if (samples.length !== batch) {
+    throw new TrainingError('batch_invalid', `got ${samples.length} samples for a program with a batch of ${batch}`);
+  }
+  const tokenIds = new BigInt64Array(batch * promptTokens);
+  const targets = new BigInt64Array(batch * numTokens);
+  samples.forEach(({ prompt, codes }, row) => {
+    if (prompt.length < 1 || prompt.length > promptTokens) {
+      throw new TrainingError(
+        'batch_invalid',
+        `sample ${row}: a prompt of ${prompt.length} tokens; the program takes 1 to ${promptTokens}`,
+        { sample: row, length: prompt.length },
+      );
+    }
+    if (codes.length !== numTokens) {
+      throw new TrainingError('batch_invalid', `sample ${row}: ${codes.length} codes; an image has ${numTokens}`, {
+        sample: row,
+        length: codes.length,
+      });
+    }
+    const start = (row + 1) * promptTokens - prompt.length;
+    prompt.forEach((id, index) => {
+      tokenIds[start + index] = checkedIndex(id, qwen.text.vocabSize, `sample ${row}: token`);
+    });
+    codes.forEach((code, index) => {
+      targets[row * numTokens + index] = checkedIndex(code, codebookSize, `sample ${row}: code`);
+    });
+  });
+  const lengths = BigInt64Array.from(samples, ({ prompt }) => BigInt(prompt.length));
+  return {
+    token_ids: { dtype: 'int64', shape: [batch, promptTokens], data: tokenIds },
+    prompt_lengths: { dtype: 'int64', shape: [batch], data: lengths },
+    targets: { dtype: 'int64', shape: [batch, numTokens], data: targets },
+  };
+}
+
+function checkedIndex(value: number, size: number, what: string): bigint {
+  if (Number.isInteger(value) && value >= 0 && value < size) return BigInt(value);
+  throw new TrainingError('batch_invalid', `${what} ${value}: expected a whole number in 0..${size - 1}`, {
+    value,
+    size,
+  });
 }

@@ -165,14 +165,12 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
   scatterElements: (emit, { attributes: { axis, reduction } }, inputs) =>
     emit.node('ScatterElements', inputs, { axis: BigInt(axis), reduction }),
   indexAdd: (emit, { attributes: { axis }, inputs: [base] }, [name, indices, updates]) => {
-    // ScatterND adds whole slices of the first axis; another axis is brought there and back.
-    const axes = [...Array(base!.rank).keys()];
-    const order = [axis, ...axes.filter((other) => other !== axis)];
-    const forward = (value: string) => (axis === 0 ? value : emit.node('Transpose', [value], { perm: bigints(order) }));
-    const index = emit.node('Unsqueeze', [emit.node('Cast', [indices!], { to: 7n }), emit.int64([1])]);
-    const summed = emit.node('ScatterND', [forward(name!), index, forward(updates!)], { reduction: 'add' });
-    const back = bigints(axes.map((at) => order.indexOf(at)));
-    return axis === 0 ? summed : emit.node('Transpose', [summed], { perm: back });
+    // ScatterND would add whole slices, but ONNX Runtime 1.30 adds them on several threads at once: where an index repeats,
+    // sums get lost. ScatterElements adds one after the other; every element of a slice gets its slice's index.
+    const column = base!.shape.map((_, at) => (at === axis ? -1 : 1));
+    const spread = [emit.node('Reshape', [indices!, emit.int64(column)]), emit.node('Shape', [updates!])];
+    const inputs = [name!, emit.node('Expand', spread), updates!];
+    return emit.node('ScatterElements', inputs, { axis: BigInt(axis), reduction: 'add' });
   },
   oneHot: (emit, { attributes: { depth, dtype }, inputs: [positions] }, [name]) => {
     // The kernel takes int64 indices with at least one axis and gives float32; the rest is brought there and back.

@@ -1,0 +1,195 @@
+/** What the commands print and write when all goes well, through the compiled program. */
+import { access, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { readImage } from '../../src/image/decode.ts';
+import { readRecipe } from '../../src/tasks/recipe.ts';
+import { readReference, readReferenceMeta } from '../reference-vectors.ts';
+import { installStarstack, models, type Outcome, picture } from './starstack.ts';
+
+const starstack = installStarstack();
+const meta = readReferenceMeta('tiny-a') as { understand: { question: string }; reasoning: { prompt: string } };
+
+interface PictureJson {
+  readonly seed: number;
+  readonly tokens: number[][];
+  readonly images: string[];
+  readonly thought?: string;
+  readonly warnings: { code: string; message: string }[];
+  readonly timings: Record<string, number>;
+  readonly device: string;
+}
+
+/** The only line of standard output, parsed. */
+function jsonOf<Value>({ stdout, stderr, code }: Outcome, expectedCode = 0): Value {
+  expect(code, stderr).toBe(expectedCode);
+  expect(stdout.endsWith('\n') && stdout.trimEnd().split('\n').length === 1, stdout).toBe(true);
+  return JSON.parse(stdout) as Value;
+}
+
+async function generate(...words: string[]): Promise<PictureJson> {
+  return jsonOf(await starstack.run(['generate', ...words, '--json']));
+}
+
+const inWork = (file: string) => path.join(starstack.folder, file);
+
+describe('understand', () => {
+  test('prints the answer of the reference, and the same in JSON', async () => {
+    const words = ['understand', picture, meta.understand.question, '--temperature', '0', '--repetition-penalty', '1'];
+    const few = [...words, '--max-new-tokens', '6'];
+    const json = jsonOf<{ answer: string; tokenIds: number[]; warnings: { code: string }[] }>(
+      await starstack.run([...few, '--json']),
+    );
+    const expected = (readReferenceMeta('tiny-a') as { understand: { answer_ids: number[] } }).understand.answer_ids;
+    expect(json.tokenIds).toEqual(expected.slice(0, 6));
+    expect(Object.keys(json)).toEqual(['answer', 'tokenIds', 'warnings', 'timings', 'device']);
+    expect(json.warnings.map((warning) => warning.code)).toEqual(['answer_cut']);
+    const text = await starstack.run(few);
+    expect(text.code).toBe(0);
+    expect(text.stdout).toBe(`${json.answer}\n`);
+    expect(text.stderr).toMatch(/^starstack understand: warning: the answer was cut off at 6 tokens/);
+  });
+});
+
+describe('generate', () => {
+  test('gives the tokens of the reference', async () => {
+    const { tokens } = await generate(
+      meta.reasoning.prompt,
+      '--temperature',
+      '0',
+      '--guidance',
+      '3',
+      '-o',
+      'greedy.png',
+    );
+    const expected = readReference('tiny-a', 'generate_cfg3');
+    expect(tokens[0]).toEqual([...expected.tokens!.data]);
+  });
+
+  test('prints the path of a picture of the size of the model', async () => {
+    const { stdout, stderr, code } = await starstack.run(['generate', 'a red apple', '--seed', '7', '-o', 'apple.png']);
+    expect({ stdout, stderr, code }).toEqual({ stdout: 'apple.png\n', stderr: '', code: 0 });
+    const image = await readImage(inWork('apple.png'));
+    expect([image.width, image.height]).toEqual([24, 24]);
+  });
+
+  test('--from repeats a saved picture, and warns when the model is another', async () => {
+    const first = await generate('two plums', '--seed', '11', '--guidance', '2', '--top-k', '20', '-o', 'plums.png');
+    const again = await generate('--from', 'plums.png', '-o', 'again.png');
+    expect(again.tokens).toEqual(first.tokens);
+    expect(again.seed).toBe(11);
+    expect(again.warnings).toEqual([]);
+    expect(await readFile(inWork('again.png'))).toEqual(await readFile(inWork('plums.png')));
+
+    const words = ['--from', 'plums.png', '--seed', '12', '--model', models.b, '-o', 'other.png'];
+    const other = await generate(...words);
+    expect(other.warnings.map((warning) => warning.code)).toEqual(['model_differs']);
+    const recipe = readRecipe(await readFile(inWork('other.png')), 'other.png');
+    expect(recipe).toMatchObject({ prompt: 'two plums', seed: 12, settings: { guidance: 2, topK: 20 } });
+  });
+
+  test('a seed gives the same picture among others, and with other threads', async () => {
+    const both = await generate('a pear', '--seed', '5', '--count', '2', '--threads', '2', '-o', 'both.png');
+    const second = await generate('a pear', '--seed', '6', '--threads', '1', '-o', 'second.png');
+    expect(both.images).toEqual(['both-0.png', 'both-1.png']);
+    expect(both.tokens).toHaveLength(2);
+    expect(both.tokens[0]).not.toEqual(both.tokens[1]);
+    expect(second.tokens[0]).toEqual(both.tokens[1]);
+    for (const file of both.images) await access(inWork(file));
+  });
+
+  test('a default name never replaces a file; -o does', async () => {
+    await writeFile(inWork('generate-21.png'), 'mine');
+    const first = await generate('a plum', '--seed', '21');
+    expect(first.images).toEqual(['generate-21_2.png']);
+    expect(await readFile(inWork('generate-21.png'), 'utf8')).toBe('mine');
+    const second = await generate('a plum', '--seed', '21', '-o', 'generate-21.png');
+    expect(second.images).toEqual(['generate-21.png']);
+    expect((await readImage(inWork('generate-21.png'))).width).toBe(24);
+  });
+
+  test('--reasoning gives the thought, and a preview is written', async () => {
+    const words = ['a plum', '--seed', '3', '--reasoning', '--reasoning-max-tokens', '4', '--preview', 'look.png'];
+    const { thought } = await generate(...words, '-o', 'thought.png');
+    expect(readRecipe(await readFile(inWork('thought.png')), 'thought.png').thought).toBe(thought);
+    expect((await readImage(inWork('look.png'))).width).toBe(24);
+  });
+
+  test('Ctrl-C saves the rows that are drawn', async () => {
+    const words = [
+      'generate',
+      'a plum',
+      '--seed',
+      '9',
+      '--count',
+      '32',
+      '--preview',
+      'row.png',
+      '-o',
+      'part.png',
+      '--json',
+    ];
+    // The preview of the first row says that drawing has begun; writing those of the later rows takes its time.
+    const outcome = await starstack.run(words, {
+      whileRunning: async (interrupt) => {
+        while (!(await stat(inWork('row-0.png')).catch(() => undefined))) await sleep(2);
+        interrupt();
+      },
+    });
+    const json = jsonOf<PictureJson>(outcome, 130);
+    expect(json.warnings.map((warning) => warning.code)).toEqual(['picture_partial']);
+    const drawn = json.tokens[0]!.length;
+    expect(drawn).toBeGreaterThanOrEqual(6);
+    expect(drawn).toBeLessThan(36);
+    const { data } = await readImage(inWork('part-31.png'));
+    const rest = data.subarray((drawn / 6) * 4 * 24 * 3);
+    expect(rest.every((value) => value === 127)).toBe(true);
+    expect(outcome.stderr).toMatch(/Stopping after this row/);
+  });
+});
+
+describe('edit', () => {
+  test('saves a picture under a name with its seed', async () => {
+    const words = ['edit', picture, 'make it green', '--seed', '4'];
+    const { stdout, code } = await starstack.run(words);
+    expect({ stdout, code }).toEqual({ stdout: 'edit-4.png\n', code: 0 });
+    const json = jsonOf<PictureJson>(await starstack.run([...words, '--json']));
+    expect(json.images).toEqual(['edit-4_2.png']);
+    expect(Object.keys(json)).toEqual(['seed', 'tokens', 'images', 'warnings', 'timings', 'device']);
+    expect(await readFile(inWork('edit-4_2.png'))).toEqual(await readFile(inWork('edit-4.png')));
+  });
+});
+
+describe('inspect', () => {
+  test('counts what is in the files', async () => {
+    const json = jsonOf<{
+      parts: { name: string; parameters: number; bytes: number }[];
+      memory: { task: string; weights: number; cachePerToken: number; cacheLongest: number }[];
+      diffusionDecoder: object;
+      threads: number;
+    }>(await starstack.run(['inspect', models.a, '--json', '--device', 'cpu', '--threads', '1']));
+    const parts = Object.fromEntries(json.parts.map((part) => [part.name, part]));
+    // 2 layers of 37,120 parameters and the final norm of 64.
+    expect(parts['stacked AR']).toMatchObject({ parameters: 2 * 37_120 + 64, bytes: 2 * (2 * 37_120 + 64) });
+    const memory = Object.fromEntries(json.memory.map((each) => [each.task, each]));
+    const engine = ['base AR', 'stacked AR', 'pixel adapter', 'pixel output head', 'codebook'];
+    const sum = [...engine, 'semantic encoder'].reduce((total, name) => total + 4 * parts[name]!.parameters, 0);
+    expect(memory.understand).toMatchObject({ weights: sum, cachePerToken: 3 * 2 * 2 * 16 * 4 });
+    expect(memory.edit).toMatchObject({ cachePerToken: 2 * 5 * 2 * 2 * 16 * 4, cacheLongest: 4096 * 2560 });
+    expect(json.diffusionDecoder).toMatchObject({ named: true, present: false, supported: false });
+    expect(json.threads).toBe(1);
+  });
+
+  test('tells people the same', async () => {
+    const { stdout, code } = await starstack.run(['inspect', models.b]);
+    expect(code).toBe(0);
+    for (const word of ['Parts', 'Configuration', 'Files', 'Memory', 'Device', 'not supported yet']) {
+      expect(stdout).toContain(word);
+    }
+  });
+});
+
+test('no reserved file is left empty', async () => {
+  for (const file of await readdir(starstack.folder)) expect((await stat(inWork(file))).size, file).toBeGreaterThan(0);
+});
