@@ -4,6 +4,7 @@ import { type EditOptions, pictureOptionsSchema } from '../tasks/options.ts';
 import { addPictureOptions, checkPictureFiles, drawAndSave, interruptNote, type PictureValues } from './draw.ts';
 import { Interrupt } from './interrupt.ts';
 import { addModelOption, addRuntimeOptions, givenOptions, loadStar } from './options.ts';
+import { readTextArgument } from './text-argument.ts';
 
 export function editCommand(): Command {
   const command = new Command('edit')
@@ -12,7 +13,7 @@ export function editCommand(): Command {
       'Redraws a picture as an instruction says and saves the result, with its recipe inside when it is a PNG.',
     )
     .argument('<image>', 'a JPEG, PNG or WebP file')
-    .argument('<instruction>', 'what to change');
+    .argument('<instruction>', 'what to change; - for standard input');
   addModelOption(command);
   addPictureOptions(command, pictureOptionsSchema, 'edit-SEED.png');
   return addRuntimeOptions(command).action(edit);
@@ -20,6 +21,7 @@ export function editCommand(): Command {
 
 async function edit(image: string, instruction: string, values: PictureValues): Promise<void> {
   await checkPictureFiles(values);
+  const text = await readTextArgument(instruction);
   await using star = await loadStar(values);
   using interrupt = new Interrupt(interruptNote);
   const options = {
@@ -28,6 +30,6 @@ async function edit(image: string, instruction: string, values: PictureValues): 
     signal: interrupt.signal,
     onAbort: 'keep',
   } as EditOptions;
-  const events = star.edit.stream(image, instruction, options);
+  const events = star.edit.stream(image, text, options);
   await drawAndSave({ command: 'edit', star, values, events, warnings: () => [] });
 }

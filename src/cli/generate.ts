@@ -8,6 +8,7 @@ import { UsageError } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
 import { addModelOption, addRuntimeOptions, addTaskOptions, givenOptions, loadStar } from './options.ts';
 import { readSavedRecipe, settingsOf } from './saved-recipe.ts';
+import { readTextArgument } from './text-argument.ts';
 
 interface GenerateValues extends PictureValues {
   readonly from?: string;
@@ -17,7 +18,7 @@ export function generateCommand(): Command {
   const command = new Command('generate')
     .summary('draw a picture from a text')
     .description('Draws a picture from a text and saves it, with its recipe inside when it is a PNG.')
-    .argument('[prompt]', 'what the picture shall show; may be left out with --from');
+    .argument('[prompt]', 'what the picture shall show; - for standard input; may be left out with --from');
   addModelOption(command).option('--from <file>', 'Repeat a PNG saved by generate; other options win. Default: none.');
   addPictureOptions(command, generateOptionsSchema, 'generate-SEED.png');
   addTaskOptions(command, generateOptionsSchema, [
@@ -31,7 +32,7 @@ export function generateCommand(): Command {
 async function generate(prompt: string | undefined, values: GenerateValues): Promise<void> {
   await checkPictureFiles(values);
   const recipe = values.from === undefined ? undefined : await readSavedRecipe(values.from);
-  const text = prompt ?? recipe?.prompt;
+  const text = prompt === undefined ? recipe?.prompt : await readTextArgument(prompt);
   if (text === undefined) {
     throw new UsageError(
       'prompt_missing',

@@ -5,6 +5,7 @@ import { editCommand } from './edit.ts';
 import { exitCodes, reportFailure, UsageError } from './failure.ts';
 import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
+import { requireShortCommandLine } from './text-argument.ts';
 import { understandCommand } from './understand.ts';
 
 const commands = () => [understandCommand(), generateCommand(), editCommand(), inspectCommand()];
@@ -33,6 +34,7 @@ export async function run(words: readonly string[]): Promise<number> {
   const command = program.commands.find((each) => each.name() === words[0]);
   const name = command ? `starstack ${command.name()}` : 'starstack';
   try {
+    requireShortCommandLine(words);
     await program.parseAsync(words, { from: 'user' });
     return Number(process.exitCode ?? exitCodes.success);
   } catch (error) {

@@ -14,6 +14,7 @@ import {
 } from './options.ts';
 import { printJson, printWarnings } from './output.ts';
 import { printable } from './printable.ts';
+import { readTextArgument } from './text-argument.ts';
 
 const fallback = "the folder's generation_config.json";
 
@@ -22,7 +23,7 @@ export function understandCommand(): Command {
     .summary('answer a question about a picture')
     .description('Answers a question about a picture. The answer is printed as it is made.')
     .argument('<image>', 'a JPEG, PNG or WebP file')
-    .argument('<question>', 'what to ask');
+    .argument('<question>', 'what to ask; - for standard input');
   addTaskOptions(addModelOption(command), understandOptionsSchema, [
     { flags: '--seed <n>', number: true },
     { flags: '--max-new-tokens <n>', number: true },
@@ -35,6 +36,7 @@ export function understandCommand(): Command {
 }
 
 async function understand(image: string, question: string, values: CommonValues): Promise<void> {
+  const text = await readTextArgument(question);
   await using star = await loadStar(values);
   using interrupt = new Interrupt('Stopping; Ctrl-C again quits at once.');
   const options = {
@@ -42,7 +44,7 @@ async function understand(image: string, question: string, values: CommonValues)
     signal: interrupt.signal,
     onAbort: 'keep',
   } as UnderstandOptions;
-  const events = star.understand.stream(image, question, options);
+  const events = star.understand.stream(image, text, options);
   let printed = '';
   let result: TextAnswer;
   while (true) {

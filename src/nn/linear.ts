@@ -1,4 +1,4 @@
-import { add, matmul, type Tensor } from '../tensor/index.ts';
+import { add, concat, full, matmul, type Tensor } from '../tensor/index.ts';
 import type { Declare } from './parameters.ts';
 
 /** `weight [outputs, inputs]`, as PyTorch stores it. */
@@ -10,6 +10,18 @@ export interface Linear {
 export function declareLinear(declare: Declare, inputs: number, outputs: number, bias = true): Linear {
   const weight = declare('weight', [outputs, inputs]);
   return bias ? { weight, bias: declare('bias', [outputs]) } : { weight };
+}
+
+/** Several layers of one input as one: their outputs behind one another. */
+export function joinLinear(layers: readonly Linear[]): Linear {
+  const weight = concat(
+    layers.map((layer) => layer.weight),
+    0,
+  );
+  const biases = layers.map((layer) => layer.bias);
+  if (biases.every((bias) => bias === undefined)) return { weight };
+  const filled = layers.map(({ bias, weight: { shape } }) => bias ?? full('float32', [shape[0]!], 0));
+  return { weight, bias: concat(filled, 0) };
 }
 
 /** `x [..., inputs]` to `[..., outputs]`. */

@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { PortType } from '../tensor/compiled.ts';
+import type { CompiledProgram, PortType } from '../tensor/compiled.ts';
 import { type DType, dtypes } from '../tensor/dtype.ts';
 import type { TensorValue } from '../tensor/value.ts';
 import { operatorModel } from './operator-model.ts';
@@ -54,6 +54,9 @@ interface StoredTensor {
  */
 const threading = { 'session.force_spinning_stop': '1' };
 
+/** Element types of which ONNX Runtime's JavaScript API has tensors in GPU memory; others are kept in main memory. */
+const gpuTypes: ReadonlySet<DType> = new Set(['float32', 'float16', 'int32', 'int64', 'uint8', 'bool']);
+
 const nothing: Answer = { answer: undefined, transfer: [] };
 
 /** The worker's side of a runtime: holds the sessions and tensors, and does what requests ask, one at a time. */
@@ -99,7 +102,10 @@ export class Engine {
   async #load({ session: id, program, settings }: Requests['load']['ask']): Promise<Answer> {
     let session: InferenceSession;
     try {
-      session = await this.#platform.ort.InferenceSession.create(program.model, this.#sessionOptions(settings));
+      session = await this.#platform.ort.InferenceSession.create(
+        program.model,
+        this.#sessionOptions(program, settings),
+      );
     } catch (error) {
       const hint = this.#platform.hint(String(error));
       if (hint === undefined) throw error;
@@ -116,7 +122,7 @@ export class Engine {
     return nothing;
   }
 
-  #sessionOptions(settings: LoadSettings): InferenceSession.SessionOptions {
+  #sessionOptions({ outputs }: CompiledProgram, settings: LoadSettings): InferenceSession.SessionOptions {
     const { threads, optimization, memoryArena, memoryPattern, config, weightsFolder, keep } = settings;
     return {
       ...this.#commonOptions(threads),
@@ -125,7 +131,11 @@ export class Engine {
       enableMemPattern: memoryPattern,
       extra: { ...threading, ...this.#platform.weightsOptions(weightsFolder), ...config },
       ...(this.#settings.device === 'webgpu' && {
-        preferredOutputLocation: Object.fromEntries(keep.map((name) => [name, 'gpu-buffer' as const])),
+        preferredOutputLocation: Object.fromEntries(
+          outputs
+            .filter(({ name, dtype }) => keep.includes(name) && gpuTypes.has(dtype))
+            .map(({ name }) => [name, 'gpu-buffer' as const]),
+        ),
       }),
     };
   }

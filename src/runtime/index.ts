@@ -6,5 +6,5 @@ export type { RemoteMemory, RuntimeMemory, SessionMemory } from './memory.ts';
 export type { Device, LogLevel, OptimizationLevel } from './protocol.ts';
 export { RemoteTensor } from './remote-tensor.ts';
 export { Runtime, type RuntimeOptions } from './runtime.ts';
-export type { RunOptions, RunResult, Session } from './session.ts';
+export type { RunOptions, RunResult, RunResultKeeping, Session } from './session.ts';
 export { type LoadOptions, WorkerRuntime } from './worker-runtime.ts';

@@ -24,10 +24,14 @@ export interface RunOptions<Output extends string = string, Keep extends string 
   readonly transfer?: boolean | undefined;
 }
 
-/** What a run gives: kept outputs as handles, all others as values. */
+/** What a run gives: kept outputs as handles, all others as values; either where the names are not known to the compiler. */
 export type RunResult<Output extends string, Keep extends string> = {
-  [Name in Output]: Name extends Keep ? RemoteTensor : TensorValue;
+  [Name in Output]: string extends Keep ? TensorValue | RemoteTensor : Name extends Keep ? RemoteTensor : TensorValue;
 };
+
+/** The same for a run that returns all outputs: only the kept ones are known by name. */
+export type RunResultKeeping<Keep extends string> = Record<string, TensorValue | RemoteTensor> &
+  (string extends Keep ? unknown : Record<Keep, RemoteTensor>);
 
 /** What a session needs of its runtime. */
 export interface SessionOwner {
@@ -88,7 +92,7 @@ export class Session implements AsyncDisposable, TensorOwner {
   run<const Keep extends string>(
     feeds: Feeds,
     options: RunOptions<string, Keep> & { readonly keep: readonly Keep[]; readonly outputs?: undefined },
-  ): Promise<Record<string, TensorValue | RemoteTensor> & Record<Keep, RemoteTensor>>;
+  ): Promise<RunResultKeeping<Keep>>;
   run(feeds: Feeds, options?: RunOptions<string, never>): Promise<Record<string, TensorValue>>;
   async run(feeds: Feeds, options: RunOptions = {}): Promise<Record<string, TensorValue | RemoteTensor>> {
     if (this.#disposed) throw new DisposedError(`the session of program ${this.program.name}`);

@@ -389,6 +389,7 @@ export const gradientRules: { readonly [K in OperatorName]: GradientRule<K> } = 
     undefined,
   ],
   groupedQueryAttention: refused('groupedQueryAttention', 'it is the inference form; train with attention in nn/'),
+  packedAttention: refused('packedAttention', 'it is the inference form; train with attention in nn/'),
   loop: refused('loop', 'unroll the turns that need gradients'),
   cond: refused('cond', 'compute both sides and choose with where'),
 };

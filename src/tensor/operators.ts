@@ -104,6 +104,7 @@ export type OperatorAttributes<Value = unknown> = {
   resizeBilinear: { readonly height: number; readonly width: number };
   rotaryEmbedding: { readonly heads: number };
   groupedQueryAttention: { readonly heads: number; readonly keyValueHeads: number; readonly scale: number };
+  packedAttention: { readonly heads: number; readonly keyValueHeads: number; readonly scale: number };
   stopGradient: Nothing;
   loop: {
     readonly body: Subgraph<Value>;

@@ -2,6 +2,7 @@
  * The shape rule of every operator: checks the inputs' element types and shapes and gives the outputs'. Errors name the
  * operator, the tensors and the axis, what was expected and what was got.
  */
+import { attentionShapeRules } from './attention-shape-rules.ts';
 import {
   addDims,
   broadcastShapes,
@@ -40,7 +41,10 @@ import {
   requireWindows,
 } from './shape-checks.ts';
 
-type ShapeRule<K extends OperatorName> = (attributes: OperatorAttributes[K], inputs: Inputs) => readonly TensorType[];
+export type ShapeRule<K extends OperatorName> = (
+  attributes: OperatorAttributes[K],
+  inputs: Inputs,
+) => readonly TensorType[];
 
 const unary =
   <K extends UnaryOperator>(operator: K): ShapeRule<K> =>
@@ -432,51 +436,7 @@ export const shapeRules: { readonly [K in OperatorName]: ShapeRule<K> } = {
     fixed('resizeBilinear', 'width', x.shape[3]!, inputs);
     return [{ dtype: x.dtype, shape: [x.shape[0]!, x.shape[1]!, height, width] }];
   },
-  rotaryEmbedding: ({ heads }, inputs) => {
-    const operator = 'rotaryEmbedding';
-    requireCount(operator, inputs, 4);
-    const [x, cosine, sine, positions] = inputs as [TensorType, TensorType, TensorType, TensorType];
-    requireFloating(operator, [x]);
-    requireSameDType(operator, [x, cosine, sine]);
-    requireRank(operator, x, 3, '[batch, seq, heads * headDim]');
-    requireRank(operator, cosine, 2, 'a cosine table [positions, headDim / 2]');
-    if (!sameShape(cosine.shape, sine.shape)) fail(operator, 'cosine and sine tables differ in shape', inputs);
-    if (positions.dtype !== 'int64') fail(operator, 'needs int64 positions', inputs);
-    if (!sameShape(positions.shape, x.shape.slice(0, 2))) {
-      fail(operator, `positions must be ${formatShape(x.shape.slice(0, 2))}`, inputs);
-    }
-    const half = fixed(operator, 'half of headDim', cosine.shape[1]!, inputs);
-    requireDim(operator, 'heads * headDim', heads * half * 2, x.shape[2]!, inputs);
-    return [{ dtype: x.dtype, shape: x.shape }];
-  },
-  groupedQueryAttention: ({ heads, keyValueHeads }, inputs) => {
-    const operator = 'groupedQueryAttention';
-    requireCount(operator, inputs, 5);
-    const dtype = requireSameDType(operator, inputs);
-    const [query, key, value, pastKey, pastValue] = inputs as [
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
-    for (const input of [query, key, value]) requireRank(operator, input, 3, '[batch, seq, heads * headDim]');
-    for (const past of [pastKey, pastValue]) {
-      requireRank(operator, past, 4, 'a cache [batch, keyValueHeads, past, headDim]');
-      requireDim(operator, 'heads of the cache', keyValueHeads, past.shape[1]!, inputs);
-    }
-    if (!sameShape(pastKey.shape, pastValue.shape)) fail(operator, 'the caches differ in shape', inputs);
-    for (const input of inputs) requireDim(operator, 'batch', query.shape[0]!, input.shape[0]!, inputs);
-    for (const input of [key, value]) requireDim(operator, 'new tokens', query.shape[1]!, input.shape[1]!, inputs);
-    const headDim = fixed(operator, 'headDim', pastKey.shape[3]!, inputs);
-    requireDim(operator, 'heads * headDim of query', heads * headDim, query.shape[2]!, inputs);
-    requireDim(operator, 'keyValueHeads * headDim of key', keyValueHeads * headDim, key.shape[2]!, inputs);
-    requireDim(operator, 'keyValueHeads * headDim of value', keyValueHeads * headDim, value.shape[2]!, inputs);
-    if (heads % keyValueHeads !== 0) fail(operator, `${heads} heads over ${keyValueHeads} key-value heads`, inputs);
-    const total = addDims(pastKey.shape[2]!, key.shape[1]!);
-    const present = { dtype, shape: replaceDim(pastKey.shape, 2, total) };
-    return [{ dtype, shape: query.shape }, present, present];
-  },
+  ...attentionShapeRules,
   stopGradient: (_, inputs) => {
     requireCount('stopGradient', inputs, 1);
     return [{ dtype: inputs[0]!.dtype, shape: inputs[0]!.shape }];

@@ -2,8 +2,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { installStarstack, models, picture } from './starstack.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { installStarstack, picture } from './starstack.ts';
 
 const starstack = installStarstack();
 
@@ -39,9 +39,11 @@ interface Case {
   readonly error: string;
   readonly message: RegExp;
   readonly model?: string | null;
+  readonly input?: string;
 }
 
-const long = 'apple '.repeat(5000);
+/** A token a digit. */
+const long = '7'.repeat(4200);
 
 const cases: Record<string, Case> = {
   'a missing picture': {
@@ -69,6 +71,20 @@ const cases: Record<string, Case> = {
     code: 1,
     error: 'prompt_too_long',
     message: /the model's context holds 4096/,
+  },
+  'a prompt beyond the context on standard input': {
+    words: ['generate', '-'],
+    input: 'apple '.repeat(5000),
+    code: 1,
+    error: 'prompt_too_long',
+    message: /the model's context holds 4096/,
+  },
+  // ONNX Runtime 1.30 brings the process down: a crash without a word, found with this very text.
+  'a command line that ONNX Runtime does not survive': {
+    words: ['understand', picture, 'apple '.repeat(5000)],
+    code: 2,
+    error: 'command_line_too_long',
+    message: /standard input/,
   },
   'a question beyond the context': {
     words: ['understand', picture, long],
@@ -158,25 +174,31 @@ const cases: Record<string, Case> = {
   },
 };
 
-describe.each(Object.entries(cases))('%s', (_, { words, code, error, message, model = models.a }) => {
-  test('is one line on standard error, or one JSON object', { timeout: 60_000 }, async () => {
-    const [text, json] = await Promise.all([
-      starstack.run(words, { model }),
-      starstack.run([...words, '--json'], { model }),
-    ]);
-    expect(text.code, text.stderr).toBe(code);
-    expect(text.stdout).toBe('');
-    const name = words[0] === 'paint' ? 'starstack' : `starstack ${words[0]}`;
-    expect(text.stderr.startsWith(`${name}: `), text.stderr).toBe(true);
-    expect(text.stderr.trimEnd().split('\n')).toHaveLength(1);
-    expect(json.code).toBe(code);
-    expect(json.stderr).toBe('');
-    const parsed = JSON.parse(json.stdout) as { error: { code: string; message: string } };
+test.each(Object.entries(cases))(
+  '%s is told in one JSON object',
+  async (_, { words, code, error, message, ...options }) => {
+    const outcome = await starstack.run([...words, '--json'], options);
+    expect(outcome.code, outcome.stderr).toBe(code);
+    expect(outcome.stderr).toBe('');
+    const parsed = JSON.parse(outcome.stdout) as { error: { code: string; message: string } };
     expect(Object.keys(parsed)).toEqual(['error']);
     expect(parsed.error.code).toBe(error);
     expect(parsed.error.message).toMatch(message);
-    expect(text.stderr).toBe(`${name}: ${parsed.error.message}\n`);
-  });
+  },
+);
+
+test.each([
+  ['starstack understand', 'a missing picture'],
+  ['starstack generate', 'an option out of range'],
+  ['starstack', 'an unknown command'],
+])('%s tells people of %s in one line', async (name, which) => {
+  const { words, code, message } = cases[which]!;
+  const outcome = await starstack.run(words);
+  expect(outcome.code).toBe(code);
+  expect(outcome.stdout).toBe('');
+  expect(outcome.stderr.startsWith(`${name}: `), outcome.stderr).toBe(true);
+  expect(outcome.stderr.slice(name.length + 2).trimEnd()).toMatch(message);
+  expect(outcome.stderr.trimEnd().split('\n')).toHaveLength(1);
 });
 
 test('--debug adds the stack', async () => {

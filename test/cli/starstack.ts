@@ -22,6 +22,8 @@ export interface Outcome {
 export interface RunOptions {
   /** Value of STARSTACK_MODEL; tiny-a unless given, unset when null. */
   readonly model?: string | null;
+  /** Standard input; empty unless given. */
+  readonly input?: string;
   /** Called once, when the process has started; `interrupt` sends SIGINT. */
   readonly whileRunning?: (interrupt: () => void) => Promise<void>;
 }
@@ -61,8 +63,11 @@ async function runProgram(base: string, words: readonly string[], options: RunOp
   const child = spawn(process.execPath, [path.join(base, 'dist/cli/main.js'), ...words], {
     cwd: path.join(base, 'work'),
     env: { ...environment, ...(model === null ? {} : { STARSTACK_MODEL: model }) },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // A program that ends before it has read everything is no fault of the test's.
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input ?? '');
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

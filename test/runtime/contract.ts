@@ -6,12 +6,12 @@ import type { TensorValue } from '../../src/tensor/value.ts';
 import {
   appendProgram,
   doubleProgram,
-  gatherProgram,
   identityProgram,
   linearProgram,
   port,
   powerProgram,
   program,
+  reshapeProgram,
 } from './programs.ts';
 
 export interface RuntimeUnderTest {
@@ -86,7 +86,7 @@ export function testRuntime({ name, create }: RuntimeUnderTest): void {
       });
 
       test.each(Object.keys(samples) as DType[])('carries %s bit for bit', async (dtype) => {
-        await using session = await runtime.load(identityProgram(dtype));
+        await using session = await runtime.load(identityProgram(dtype), { keep: ['y'] });
         const x: TensorValue = { dtype, shape: [4], data: samples[dtype]! };
         const { y } = await session.run({ x });
         expect(y!.data).toBeInstanceOf(dtypes[dtype].array);
@@ -238,8 +238,14 @@ export function testRuntime({ name, create }: RuntimeUnderTest): void {
       test('may be kept without notice, and returned in spite of notice', async () => {
         await using session = await runtime.load(doubleProgram(), { keep: ['doubled'] });
         const results = await session.run({ x: vector(3) }, { keep: ['negated'] });
+        expectTypeOf(results.negated).toEqualTypeOf<RemoteTensor>();
+        expectTypeOf(results.doubled).toEqualTypeOf<TensorValue | RemoteTensor>();
         expect(results.doubled).toEqual(vector(6));
         expect(await results.negated.read()).toEqual(vector(-3));
+        const names: string[] = ['negated'];
+        const unnamed = await session.run({ x: vector(3) }, { keep: names });
+        expectTypeOf(unnamed).toEqualTypeOf<Record<string, TensorValue | RemoteTensor>>();
+        expect(unnamed.negated).toBeInstanceOf(RemoteTensor);
       });
 
       test('carry a growing cache from step to step', async () => {
@@ -314,17 +320,17 @@ export function testRuntime({ name, create }: RuntimeUnderTest): void {
 
     describe('errors', () => {
       test('of ONNX Runtime name the program and its inputs, and keep the cause', async () => {
-        await using session = await runtime.load(gatherProgram());
-        const indices: TensorValue = { dtype: 'int64', shape: [1], data: BigInt64Array.of(7n) };
-        const run = session.run({ x: vector(1, 2), indices });
+        await using session = await runtime.load(reshapeProgram());
+        const shape: TensorValue = { dtype: 'int64', shape: [2], data: BigInt64Array.of(3n, 2n) };
+        const run = session.run({ x: vector(1, 2), shape });
         const error = (await run.catch((reason: unknown) => reason)) as RuntimeError;
         expect(error).toBeInstanceOf(RuntimeError);
         expect(error.code).toBe('runtime_run_failed');
-        expect(error.message).toMatch(/program gather failed.*Inputs: x float32 \[2\], indices int64 \[1\]$/s);
-        expect(error.details).toMatchObject({ program: 'gather', inputs: { x: { dtype: 'float32', shape: [2] } } });
+        expect(error.message).toMatch(/program reshape failed.*Inputs: x float32 \[2\], shape int64 \[2\]$/s);
+        expect(error.details).toMatchObject({ program: 'reshape', inputs: { x: { dtype: 'float32', shape: [2] } } });
         expect(error.cause).toBeInstanceOf(Error);
-        indices.data[0] = 1n;
-        expect((await session.run({ x: vector(1, 2), indices })).y).toEqual(vector(2));
+        shape.data[0] = 1n;
+        expect((await session.run({ x: vector(1, 2), shape })).y).toEqual({ ...vector(1, 2), shape: [1, 2] });
       });
 
       test('a model that is none', async () => {

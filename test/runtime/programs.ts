@@ -111,12 +111,12 @@ export function appendProgram(): CompiledProgram {
   });
 }
 
-/** Picks elements of `x`; indices out of range fail only when it runs. */
-export function gatherProgram(): CompiledProgram {
-  return program('gather', {
-    inputs: [port('x', 'float32', ['length']), port('indices', 'int64', ['count'])],
-    outputs: [port('y', 'float32', ['count'])],
-    nodes: [{ opType: 'Gather', input: ['x', 'indices'], output: ['y'], attribute: [integer('axis', 0)] }],
+/** `x` in another shape; a shape that holds another number of elements fails only when it runs. */
+export function reshapeProgram(): CompiledProgram {
+  return program('reshape', {
+    inputs: [port('x', 'float32', ['length']), port('shape', 'int64', [2])],
+    outputs: [port('y', 'float32', ['rows', 'columns'])],
+    nodes: [{ opType: 'Reshape', input: ['x', 'shape'], output: ['y'] }],
   });
 }
 

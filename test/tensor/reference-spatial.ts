@@ -118,15 +118,30 @@ export function rotated(
   });
 }
 
+export type Five = readonly [NumericArray, NumericArray, NumericArray, NumericArray, NumericArray];
+
+/** The same after unpacking, with queries and keys rotated by their places in the cache. */
+export function packedCausalAttention(
+  [packed, cosine, sine, pastKey, pastValue]: Five,
+  attributes: OperatorAttributes['packedAttention'],
+): [NumericArray, NumericArray, NumericArray] {
+  const [batch, , past, headDim] = pastKey.shape as [number, number, number, number];
+  const tokens = packed.shape[1]!;
+  const { heads, keyValueHeads } = attributes;
+  const part = (first: number, count: number) =>
+    tabulate([batch, tokens, count * headDim], ([row, token, channel]) =>
+      at(packed, [row!, token!, first * headDim + channel!]),
+    );
+  const places = tabulate([batch, tokens], ([, token]) => past + token!);
+  const query = rotated(part(0, heads), cosine, sine, places);
+  const key = rotated(part(heads, keyValueHeads), cosine, sine, places);
+  const value = part(heads + keyValueHeads, keyValueHeads);
+  return causalAttention([query, key, value, pastKey, pastValue], attributes);
+}
+
 /** Plain causal attention: every new token sees the cache, the new tokens before it and itself. */
 export function causalAttention(
-  [query, key, value, pastKey, pastValue]: readonly [
-    NumericArray,
-    NumericArray,
-    NumericArray,
-    NumericArray,
-    NumericArray,
-  ],
+  [query, key, value, pastKey, pastValue]: Five,
   { heads, keyValueHeads, scale }: OperatorAttributes['groupedQueryAttention'],
 ): [NumericArray, NumericArray, NumericArray] {
   const [batch, , past, headDim] = pastKey.shape as [number, number, number, number];

@@ -32,6 +32,8 @@ import {
   bilinear,
   causalAttention,
   convolution,
+  type Five,
+  packedCausalAttention,
   rotated,
   standardized,
   transposedConvolution,
@@ -467,6 +469,6 @@ export const referenceRules: { readonly [K in OperatorName]: ReferenceRule<K> } 
   },
   resizeBilinear: ({ attributes: { height, width }, inputs: [x] }) => [bilinear(x!, height, width)],
   rotaryEmbedding: ({ inputs: [x, cosine, sine, positions] }) => [rotated(x!, cosine!, sine!, positions!)],
-  groupedQueryAttention: ({ attributes, inputs }) =>
-    causalAttention(inputs as [NumericArray, NumericArray, NumericArray, NumericArray, NumericArray], attributes),
+  packedAttention: ({ attributes, inputs }) => packedCausalAttention(inputs as Five, attributes),
+  groupedQueryAttention: ({ attributes, inputs }) => causalAttention(inputs as Five, attributes),
 };

@@ -3,10 +3,18 @@
  * multimodal rotary positions, gated feed-forward. The stacked AR of STAR is made of the same layers.
  */
 import { type AttentionShape, attention, type Visibility } from '../../nn/attention.ts';
-import { declareLinear, type Linear, linear } from '../../nn/linear.ts';
+import { declareLinear, joinLinear, type Linear, linear } from '../../nn/linear.ts';
 import { declareGatedMlp, type GatedMlp, gatedMlp } from '../../nn/mlp.ts';
 import { type Declare, within } from '../../nn/parameters.ts';
-import { add, type KeyValueCache, rmsNorm, rotaryEmbedding, type Tensor } from '../../tensor/index.ts';
+import {
+  add,
+  canPackHeads,
+  type KeyValueCache,
+  packedAttention,
+  rmsNorm,
+  rotaryEmbedding,
+  type Tensor,
+} from '../../tensor/index.ts';
 import type { Qwen25VLTextConfig } from './config.ts';
 
 export interface DecoderLayer {
@@ -49,7 +57,10 @@ function declareLayer(declare: Declare, config: DecoderShape): DecoderLayer {
   };
 }
 
-/** Rotary tables `[positions, headDim / 2]` and, for every token `[batch, seq]`, its row in them. */
+/**
+ * Rotary tables `[positions, headDim / 2]` and, for every token `[batch, seq]`, its row in them. With caches a token's row
+ * is its place in the cache.
+ */
 export interface Rotary {
   readonly cosine: Tensor;
   readonly sine: Tensor;
@@ -82,17 +93,27 @@ export function decoder(
 }
 
 function decoderLayer(x: Tensor, layer: DecoderLayer, config: DecoderShape, rotary: Rotary, seen: Visibility) {
-  const rotate = (states: Tensor, heads: number) =>
-    rotaryEmbedding(states, rotary.cosine, rotary.sine, rotary.positions, heads);
   const inner = rmsNorm(x, layer.inputNorm, config.rmsNormEps);
-  const { output, cache } = attention(
-    rotate(linear(inner, layer.query), config.heads),
-    rotate(linear(inner, layer.key), config.keyValueHeads),
-    linear(inner, layer.value),
-    config,
-    seen,
-  );
+  const { output, cache } = selfAttention(inner, layer, config, rotary, seen);
   const attended = add(x, linear(output, layer.output));
   const hidden = add(attended, gatedMlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps), layer.mlp));
   return { hidden, cache };
+}
+
+function selfAttention(
+  x: Tensor,
+  { query, key, value }: DecoderLayer,
+  config: DecoderShape,
+  { cosine, sine, positions }: Rotary,
+  seen: Visibility,
+): { output: Tensor; cache?: KeyValueCache } {
+  const { heads, keyValueHeads, headDim } = config;
+  if ('cache' in seen && canPackHeads(headDim)) {
+    const packed = linear(x, joinLinear([query, key, value]));
+    return packedAttention(packed, cosine, sine, seen.cache, { heads, keyValueHeads, scale: 1 / Math.sqrt(headDim) });
+  }
+  const rotate = (states: Tensor, count: number) => rotaryEmbedding(states, cosine, sine, positions, count);
+  const queries = rotate(linear(x, query), heads);
+  const keys = rotate(linear(x, key), keyValueHeads);
+  return attention(queries, keys, linear(x, value), config, seen);
 }

@@ -23,7 +23,12 @@ export function compileVisionEncoder(declare: Declare, config: Qwen25VLVisionCon
     patchPlaces: input('patch_places', 'int64', [count]),
     tokenOrder: input('token_order', 'int64', ['tokens']),
   };
-  const embeddings = visionEncoder(patches, declareVisionEncoder(within(declare, 'llm.visual'), config), config, placement);
+  const embeddings = visionEncoder(
+    patches,
+    declareVisionEncoder(within(declare, 'llm.visual'), config),
+    config,
+    placement,
+  );
   const { rotary, ...rest } = placement;
   return compile({
     name: 'vision encoder',

@@ -25,7 +25,10 @@ export interface LoopState {
 export interface LoopTurn {
   /** The states for the next turn, in order. */
   readonly states: readonly Tensor[];
-  /** Values kept from every turn; the loop's result stacks them on a new first axis. */
+  /**
+   * Values kept from every turn; the loop's result stacks them on a new first axis. After no turn at all ONNX Runtime gives
+   * their named sizes as 0.
+   */
   readonly stacked?: readonly Tensor[];
   /** A bool scalar: go on after this turn? Default: yes, until `turns` are done. */
   readonly proceed?: Tensor;

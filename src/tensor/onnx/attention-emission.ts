@@ -2,9 +2,9 @@
  * Grouped-query attention in ONNX Runtime's `GroupQueryAttention` kernel, and the two ways around what the kernel refuses
  * (ONNX Runtime 1.30): heads whose size is not a multiple of 8, and several rows that go on with several tokens each.
  */
-import { addDims } from '../dimension.ts';
+import { addDims, type Dim } from '../dimension.ts';
 import { TensorError } from '../error.ts';
-import type { Node } from '../tensor.ts';
+import type { Node, Tensor } from '../tensor.ts';
 import type { Emitter } from './emitter.ts';
 
 /** The six tensors that go through the kernel's stages, by name. */
@@ -34,15 +34,54 @@ interface Sizes {
 
 type Attend = (operands: Operands, sizes: Sizes) => Results;
 
+function requireFloat32(operator: string, inputs: readonly Tensor[]): void {
+  if (inputs.every(({ dtype }) => dtype === 'float32')) return;
+  throw new TensorError(operator, `runs in float32 only, got ${inputs.join(', ')}`);
+}
+
+/** The emission rule of `packedAttention`: the kernel unpacks and rotates. */
+export function emitPackedAttention(
+  emit: Emitter,
+  node: Node<'packedAttention'>,
+  [packed, cosine, sine, pastKey, pastValue]: readonly string[],
+): string {
+  requireFloat32('packedAttention', node.inputs);
+  const [batch, tokens] = node.inputs[0]!.shape;
+  const { total, lasts } = lengths(emit, node as unknown as Node, batch!, addDims(tokens!, node.inputs[3]!.shape[2]!));
+  return emit.node(
+    'GroupQueryAttention',
+    [packed!, '', '', pastKey!, pastValue!, lasts, total, cosine!, sine!],
+    {
+      num_heads: BigInt(node.attributes.heads),
+      kv_num_heads: BigInt(node.attributes.keyValueHeads),
+      scale: node.attributes.scale,
+      do_rotary: 1n,
+    },
+    { domain: 'com.microsoft', outputs: 3 },
+  );
+}
+
+/** Every row is `length` tokens long. The kernel wants that as a scalar and, less one, for each row; all layers share it. */
+function lengths(emit: Emitter, node: Node, batch: Dim, length: Dim): { total: string; lasts: string } {
+  const total = emit.once(`attention length ${length}`, () =>
+    typeof length === 'number'
+      ? emit.names.constant('int32', [1], Int32Array.of(length))
+      : emit.node('Cast', [emit.size(length, node)], { to: 6n }),
+  );
+  const lasts = emit.once(`attention lengths ${length} x ${batch}`, () => {
+    const last = emit.node('Sub', [total, emit.names.constant('int32', [1], Int32Array.of(1))]);
+    return emit.node('Expand', [last, emit.size(batch, node)]);
+  });
+  return { total, lasts };
+}
+
 /** The emission rule of `groupedQueryAttention`. */
 export function emitGroupedQueryAttention(
   emit: Emitter,
   { attributes, inputs }: Node<'groupedQueryAttention'>,
   [query, key, value, pastKey, pastValue]: readonly string[],
 ): string {
-  if (inputs.some(({ dtype }) => dtype !== 'float32')) {
-    throw new TensorError('groupedQueryAttention', `runs in float32 only, got ${inputs.join(', ')}`);
-  }
+  requireFloat32('groupedQueryAttention', inputs);
   const [batch, tokens] = inputs[0]!.shape;
   const [, , past, headDim] = inputs[3]!.shape;
   const alone = kernel(emit, addDims(tokens!, past!), attributes.scale);

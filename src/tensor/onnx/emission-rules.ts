@@ -6,7 +6,7 @@ import { dtypes } from '../dtype.ts';
 import { TensorError } from '../error.ts';
 import type { BinaryOperator, CompareOperator, OperatorName, ReduceOperator, UnaryOperator } from '../operators.ts';
 import type { Node, Tensor } from '../tensor.ts';
-import { emitGroupedQueryAttention } from './attention-emission.ts';
+import { emitGroupedQueryAttention, emitPackedAttention } from './attention-emission.ts';
 import type { AttributeValue, Emitter } from './emitter.ts';
 
 export type EmissionRule<K extends OperatorName> = (emit: Emitter, node: Node<K>, inputs: readonly string[]) => string;
@@ -250,4 +250,5 @@ export const emissionRules: { readonly [K in OperatorName]: EmissionRule<K> } = 
     return emit.node('Reshape', [turned, emit.node('Shape', [x!])]);
   },
   groupedQueryAttention: emitGroupedQueryAttention,
+  packedAttention: emitPackedAttention,
 };

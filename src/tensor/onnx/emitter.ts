@@ -192,6 +192,13 @@ export class Emitter {
     return value;
   }
 
+  /** Writes something once for this graph and the graphs inside of it, and gives its name again. */
+  once(key: string, write: () => string): string {
+    const known = this.knownSize(key) ?? write();
+    this.sizeValues.set(key, known);
+    return known;
+  }
+
   private knownSize(dim: string): string | undefined {
     return this.sizeValues.get(dim) ?? this.parent?.knownSize(dim);
   }

@@ -160,6 +160,9 @@ function sizesRead(node: Node): string[] {
   else if (operator === 'slice') {
     const { start, length } = attributes as OperatorAttributes['slice'];
     dims = [start, length];
+  } else if (operator === 'packedAttention') {
+    const [packed, , , pastKey] = node.inputs;
+    dims = [packed!.shape[0]!, packed!.shape[1]!, pastKey!.shape[2]!];
   } else if (operator === 'dimension') dims = [(attributes as OperatorAttributes['dimension']).dim];
   return [...new Set(dims.flatMap((dim) => dimTerms(dim).flatMap((term) => term.names)))];
 }

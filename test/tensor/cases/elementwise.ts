@@ -190,18 +190,18 @@ export const leafCases = {
   constant: {
     gradient: 'checked',
     cases: [
-      operatorCase('float32', [float([2, 2])], (x) => add(x, constant('float32', [2], [1.5, -0.25])), [2, 2]),
-      operatorCase('no elements', [float([0, 2])], (x) => add(x, constant('float32', [0, 1], [])), [0, 2]),
+      operatorCase('float32', [float([2, 2])], (x) => add(x, constant(x.dtype, [2], [1.5, -0.25])), [2, 2]),
+      operatorCase('no elements', [float([0, 2])], (x) => add(x, constant(x.dtype, [0, 1], [])), [0, 2]),
       operatorCase(
         'int64',
         [float([2])],
-        (x) => multiply(x, cast(constant('int64', [2], [-3, 2 ** 40]), 'float32')),
+        (x) => multiply(x, cast(constant('int64', [2], [-3, 2 ** 40]), x.dtype)),
         [2],
       ),
       operatorCase(
         '0 beside −0',
         [positive([2])],
-        (x) => [divide(x, constant('float32', [1], [-0])), divide(x, constant('float32', [1], [0]))],
+        (x) => [divide(x, constant(x.dtype, [1], [-0])), divide(x, constant(x.dtype, [1], [0]))],
         [[2], [2]],
         { kinks: [0] },
       ),
@@ -213,7 +213,7 @@ export const leafCases = {
       operatorCase(
         'a named size and a polynomial',
         [float(['n', 2, 'm'])],
-        (x) => [multiply(x, cast(dimension('n'), 'float32')), multiply(x, cast(dimension('m*n+2*n+-1'), 'float32'))],
+        (x) => [multiply(x, cast(dimension('n'), x.dtype)), multiply(x, cast(dimension('m*n+2*n+-1'), x.dtype))],
         [
           ['n', 2, 'm'],
           ['n', 2, 'm'],
@@ -223,7 +223,7 @@ export const leafCases = {
       operatorCase(
         'written in another order',
         [float(['n', 'm'])],
-        (x) => multiply(x, cast(dimension('n*m+n'), 'float32')),
+        (x) => multiply(x, cast(dimension('n*m+n'), x.dtype)),
         ['n', 'm'],
         { sizes: { n: 3, m: 2 } },
       ),

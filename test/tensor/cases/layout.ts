@@ -189,17 +189,13 @@ export const layoutCases = {
         { sizes },
       ),
       operatorCase('to nothing', [float([1, 2])], (x) => expand(x, [0, 2]), [0, 2]),
-      operatorCase(
-        'a full tensor',
-        [float(['n', 'm'])],
-        (x) => multiply(x, full('float32', ['n', 'm'], 2)),
-        ['n', 'm'],
-        { sizes },
-      ),
+      operatorCase('a full tensor', [float(['n', 'm'])], (x) => multiply(x, full(x.dtype, ['n', 'm'], 2)), ['n', 'm'], {
+        sizes,
+      }),
       operatorCase(
         'a full tensor, size written in another order',
         [float(['n', 'm'])],
-        (x) => [full('float32', ['n+m'], 2), multiply(x, 1)],
+        (x) => [full(x.dtype, ['n+m'], 2), multiply(x, 1)],
         [['m+n'], ['n', 'm']],
         { sizes },
       ),

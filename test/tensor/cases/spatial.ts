@@ -8,6 +8,7 @@ import {
   groupedQueryAttention,
   loop,
   multiply,
+  packedAttention,
   reduceSum,
   resizeBilinear,
   resizeNearest,
@@ -70,6 +71,30 @@ function attention(
         { key: pastKey!, value: pastValue! },
         { heads, keyValueHeads, scale },
       );
+      return [result.output, result.cache.key, result.cache.value];
+    },
+    [[batch, tokens, heads * headDim], grown, grown],
+  );
+}
+
+function packed(
+  name: string,
+  batch: number,
+  heads: number,
+  keyValueHeads: number,
+  headDim: number,
+  past: number,
+  tokens: number,
+) {
+  const cache = float([batch, keyValueHeads, past, headDim]);
+  const grown = [batch, keyValueHeads, past + tokens, headDim];
+  const table = float([past + tokens + 2, headDim / 2]);
+  return operatorCase(
+    `${name}: batch ${batch}, heads ${heads}/${keyValueHeads} of ${headDim}, past ${past}, new ${tokens}`,
+    [float([batch, tokens, (heads + 2 * keyValueHeads) * headDim]), table, table, cache, cache],
+    (states, cosine, sine, pastKey, pastValue) => {
+      const attributes = { heads, keyValueHeads, scale: 1 / Math.sqrt(headDim) };
+      const result = packedAttention(states!, cosine!, sine!, { key: pastKey!, value: pastValue! }, attributes);
       return [result.output, result.cache.key, result.cache.value];
     },
     [[batch, tokens, heads * headDim], grown, grown],
@@ -220,6 +245,14 @@ export const spatialCases = {
       attention('a head of 20, one token', 2, 6, 2, 20, 5, 1),
       attention('a head of 3', 1, 1, 1, 3, 2, 2),
       attention('a head of 6, more prompt', 3, 2, 1, 6, 2, 3),
+    ],
+  },
+  packedAttention: {
+    gradient: { refused: /packedAttention: has no gradient: .*attention in nn/ },
+    cases: [
+      packed('first prompt', 2, 4, 2, 16, 0, 5),
+      packed('one token', 2, 4, 2, 32, 3, 1),
+      packed('one key head', 1, 3, 1, 16, 2, 3),
     ],
   },
   loop: {

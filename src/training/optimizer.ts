@@ -1,0 +1,170 @@
+/**
+ * AdamW (Loshchilov & Hutter 2019) with clipping by the global norm, as `torch.optim.AdamW` and
+ * `torch.nn.utils.clip_grad_norm_` compute them, written for a program that is traced once: learning rate and step number
+ * are tensors.
+ */
+import {
+  absolute,
+  add,
+  and,
+  cast,
+  cond,
+  divide,
+  less,
+  minimum,
+  multiply,
+  power,
+  reciprocal,
+  reduceSum,
+  scalar,
+  square,
+  squareRoot,
+  subtract,
+  type Tensor,
+} from '../tensor/index.ts';
+import { TrainingError } from './error.ts';
+
+export interface OptimizerOptions {
+  /** Decay of the mean of gradients, in [0, 1). Default 0.9. */
+  readonly beta1?: number | undefined;
+  /** Decay of the mean of squared gradients, in [0, 1). Default 0.999. */
+  readonly beta2?: number | undefined;
+  /** Added to the root of the mean square, above 0. Default 1e-8. */
+  readonly epsilon?: number | undefined;
+  /** Decoupled, times the learning rate. At least 0. Default 0.01. */
+  readonly weightDecay?: number | undefined;
+  /** What decays: tensors of two axes and more, or everything. Default `'matrices'`. */
+  readonly decayed?: 'matrices' | 'all' | undefined;
+  /** Largest norm of all gradients together; above 0, or `Infinity` for no clipping. Default 1. */
+  readonly clipNorm?: number | undefined;
+}
+
+export type OptimizerSettings = { readonly [K in keyof OptimizerOptions]-?: NonNullable<OptimizerOptions[K]> };
+
+/** Fills in the defaults. Throws `TrainingError` for a setting out of its range. */
+export function optimizerSettings(options: OptimizerOptions = {}): OptimizerSettings {
+  const {
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon = 1e-8,
+    weightDecay = 0.01,
+    decayed = 'matrices',
+    clipNorm = 1,
+  } = options;
+  const require = (fits: boolean, name: string, value: number | string, expected: string) => {
+    if (fits) return;
+    throw new TrainingError('training_option_invalid', `${name} is ${value}: expected ${expected}`, { name, value });
+  };
+  require(beta1 >= 0 && beta1 < 1, 'beta1', beta1, 'a number in [0, 1)');
+  require(beta2 >= 0 && beta2 < 1, 'beta2', beta2, 'a number in [0, 1)');
+  require(epsilon > 0 && epsilon < Infinity, 'epsilon', epsilon, 'a number above 0');
+  require(weightDecay >= 0 && weightDecay < Infinity, 'weightDecay', weightDecay, 'a number of at least 0');
+  require(decayed === 'matrices' || decayed === 'all', 'decayed', decayed, 'matrices or all');
+  require(clipNorm > 0, 'clipNorm', clipNorm, 'a number above 0');
+  return { beta1, beta2, epsilon, weightDecay, decayed, clipNorm };
+}
+
+/** A trained tensor and its running means, all of one shape, float32. */
+export interface TrainedTensor {
+  readonly weight: Tensor;
+  readonly firstMoment: Tensor;
+  readonly secondMoment: Tensor;
+}
+
+export interface UpdateInputs {
+  readonly tensors: readonly TrainedTensor[];
+  /** One for each tensor. */
+  readonly gradients: readonly Tensor[];
+  /** Scalar; it must be finite, too, for the update to be made. */
+  readonly loss: Tensor;
+  /** Updates made so far, int64 scalar. */
+  readonly updates: Tensor;
+  /** Scalar float32. */
+  readonly learningRate: Tensor;
+}
+
+export interface Updated {
+  readonly tensors: readonly TrainedTensor[];
+  readonly updates: Tensor;
+  /** Norm of all gradients before clipping. */
+  readonly gradientNorm: Tensor;
+  /** Bool scalar: false where loss or norm was not finite, and everything stayed as it was. */
+  readonly applied: Tensor;
+}
+
+/** One step: checks loss and gradients, clips, updates. */
+export function adamW(inputs: UpdateInputs, settings: OptimizerSettings): Updated {
+  const { tensors, gradients, loss, updates, learningRate } = inputs;
+  const gradientNorm = squareRoot(gradients.map((gradient) => reduceSum(square(gradient))).reduce(add));
+  const finite = (x: Tensor) => less(absolute(x), Infinity);
+  const applied = and(finite(loss), finite(gradientNorm));
+  const unpack = ({ weight, firstMoment, secondMoment }: TrainedTensor) => [weight, firstMoment, secondMoment];
+  const [count, ...flat] = cond(applied, {
+    whenTrue: () => {
+      const step = add(updates, 1);
+      const factors = updateFactors(step, gradientNorm, learningRate, settings);
+      const updated = tensors.map((tensor, index) => updateTensor(tensor, gradients[index]!, factors, settings));
+      return [step, ...updated.flatMap(unpack)];
+    },
+    whenFalse: () => [updates, ...tensors.flatMap(unpack)],
+  });
+  return {
+    tensors: tensors.map((_, index) => {
+      const [weight, firstMoment, secondMoment] = flat.slice(3 * index, 3 * index + 3) as [Tensor, Tensor, Tensor];
+      return { weight, firstMoment, secondMoment };
+    }),
+    updates: count!,
+    gradientNorm,
+    applied,
+  };
+}
+
+/** Scalars that all tensors of a step share. */
+interface UpdateFactors {
+  /** Clipping's factor, at most 1. */
+  readonly clip: Tensor;
+  /** Learning rate over the first moment's bias. */
+  readonly stepSize: Tensor;
+  /** One over the root of the second moment's bias. */
+  readonly inverseRootBias: Tensor;
+  /** What decay leaves of a weight. */
+  readonly kept: Tensor;
+}
+
+function updateFactors(
+  step: Tensor,
+  gradientNorm: Tensor,
+  learningRate: Tensor,
+  { beta1, beta2, weightDecay, clipNorm }: OptimizerSettings,
+): UpdateFactors {
+  // In float64, where the powers of a beta near 1 keep their digits.
+  const bias = (beta: number) => subtract(1, power(scalar('float64', beta), cast(step, 'float64')));
+  const rate = cast(learningRate, 'float64');
+  const float32 = (x: Tensor) => cast(x, 'float32');
+  return {
+    clip: minimum(divide(clipNorm, add(gradientNorm, 1e-6)), 1),
+    stepSize: float32(divide(rate, bias(beta1))),
+    inverseRootBias: float32(reciprocal(squareRoot(bias(beta2)))),
+    kept: float32(subtract(1, multiply(rate, weightDecay))),
+  };
+}
+
+/** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε). */
+function updateTensor(
+  { weight, firstMoment, secondMoment }: TrainedTensor,
+  gradient: Tensor,
+  { clip, stepSize, inverseRootBias, kept }: UpdateFactors,
+  { beta1, beta2, epsilon, weightDecay, decayed }: OptimizerSettings,
+): TrainedTensor {
+  // The factors of the gradient are joined first: each one saved is a pass over all weights.
+  const first = add(multiply(firstMoment, beta1), multiply(gradient, multiply(clip, 1 - beta1)));
+  const scaled = multiply(gradient, multiply(clip, Math.sqrt(1 - beta2)));
+  const second = add(multiply(secondMoment, beta2), square(scaled));
+  const change = divide(multiply(first, stepSize), add(multiply(squareRoot(second), inverseRootBias), epsilon));
+  const decays = weightDecay > 0 && (decayed === 'all' || weight.rank >= 2);
+  return {
+    weight: subtract(decays ? multiply(weight, kept) : weight, change),
+    firstMoment: first,
+    secondMoment: second,
+  };
+}
