@@ -55,7 +55,12 @@ const sample = (row: number) => ({
   prompt: Array.from({ length: shapes.prompt_tokens }, (_, index) => (index * 7 + row) % shapes.vocab_size),
   codes: Array.from({ length: shapes.image_tokens }, (_, index) => (index * 31 + 7 * row) % shapes.codebook_size),
 });
-const one = generationBatch(Array.from({ length: batch }, (_, row) => sample(row)), star, qwen, generation);
+const one = generationBatch(
+  Array.from({ length: batch }, (_, row) => sample(row)),
+  star,
+  qwen,
+  generation,
+);
 const feeds: Record<string, Tensor> = {
   learning_rate: new Tensor('float32', new Float32Array(steps).fill(1e-4), [steps]),
 };
@@ -153,7 +158,9 @@ function printProfile(): void {
     at_shortest: (calls * shortest) / 1e6 / steps,
   }));
   const sum = (pick: (row: (typeof rows)[0]) => number) => rows.reduce((all, row) => all + pick(row), 0).toFixed(3);
-  console.log(`profile: ${sum((row) => row.seconds)} s a step, ${sum((row) => row.at_shortest)} s at the shortest calls`);
+  console.log(
+    `profile: ${sum((row) => row.seconds)} s a step, ${sum((row) => row.at_shortest)} s at the shortest calls`,
+  );
   for (const row of rows.sort((a, b) => b.at_shortest - a.at_shortest).slice(0, 60)) {
     console.log(`${row.seconds.toFixed(3)} ${row.at_shortest.toFixed(3)} ${row.calls} x ${row.operator}`);
   }

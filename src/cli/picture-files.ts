@@ -2,12 +2,10 @@
 import { constants } from 'node:fs';
 import { access, open, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { pictureEndings } from '../image/save.ts';
 import type { TaskWarning } from '../tasks/events.ts';
 import type { GeneratedImage } from '../tasks/generated-image.ts';
 import { UsageError } from './failure.ts';
-
-/** Endings that `saveImage` knows. */
-export const pictureEndings = ['.png', '.jpg', '.jpeg', '.webp'] as const;
 
 /** Checks, before any picture is drawn, that a file named by an option can be written at the end. */
 export async function requireWritable(option: string, file: string | undefined): Promise<void> {
@@ -16,7 +14,7 @@ export async function requireWritable(option: string, file: string | undefined):
     throw new UsageError('output_invalid', `option ${option}: expected ${expected}, got ${got}`, { file });
   };
   const ending = path.extname(file).toLowerCase();
-  if (!(pictureEndings as readonly string[]).includes(ending)) {
+  if (!pictureEndings.includes(ending)) {
     fail(`a file that ends in ${pictureEndings.join(', ')}`, file);
   }
   const folder = path.dirname(file);

@@ -48,6 +48,9 @@ const webp: FileFormat = {
 
 const formats: Readonly<Record<string, FileFormat>> = { '.png': png, '.jpg': jpeg, '.jpeg': jpeg, '.webp': webp };
 
+/** Endings of the files that `saveImage` writes. */
+export const pictureEndings: readonly string[] = Object.keys(formats);
+
 /**
  * Saves an image in the format that the path's ending names: .png (lossless), .jpg or .jpeg (quality 95, 4:4:4), .webp
  * (lossy, quality 95). The file appears whole or not at all: it is written beside its place, flushed, and renamed,

@@ -40,8 +40,9 @@ const idle = () => {
 process.on('exit', idle);
 const engine = new Engine(platform, settings);
 const answer = serve(engine, (reply, transfer) => {
-  port.postMessage(reply, [...transfer]);
+  // Before the reply, which may be followed by the next request at once.
   idle();
+  port.postMessage(reply, [...transfer]);
 });
 port.on('message', (request: Request) => {
   const answered = answer(request);

@@ -24,7 +24,10 @@ export interface Drawing {
 }
 
 /** Draws `count` pictures at once, a row of tokens a chunk. Image i with seed s is the same alone as among others. */
-export async function* drawPictures(model: StarModel, drawing: Drawing): AsyncGenerator<PictureEvent, PictureResult, void> {
+export async function* drawPictures(
+  model: StarModel,
+  drawing: Drawing,
+): AsyncGenerator<PictureEvent, PictureResult, void> {
   const { options, task } = drawing;
   const { pixelEncoder, modelName } = model.folder.star;
   const { numTokens, gridSize, codebookSize } = pixelEncoder;
@@ -112,7 +115,11 @@ export async function* drawPictures(model: StarModel, drawing: Drawing): AsyncGe
   return result;
 }
 
-function previewOf(model: StarModel, codes: readonly (readonly number[])[], kind: 'linear' | 'decoder'): Promise<RgbImage[]> {
+function previewOf(
+  model: StarModel,
+  codes: readonly (readonly number[])[],
+  kind: 'linear' | 'decoder',
+): Promise<RgbImage[]> {
   return kind === 'linear' ? linearPreview(model, codes) : decodePartial(model, codes);
 }
 

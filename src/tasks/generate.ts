@@ -1,10 +1,17 @@
 /** Pictures from text. */
-import { buildGenerationPrompt, buildReasoningPrompt, type GuidedPrompt } from '../models/star/prompt.ts';
+
 import { encodeChat } from '../models/qwen25vl/chat.ts';
+import { buildGenerationPrompt, buildReasoningPrompt, type GuidedPrompt } from '../models/star/prompt.ts';
 import { drawPictures } from './draw.ts';
 import { TaskError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
-import { type GenerateOptions, generateOptionsSchema, parseOptions, type ResolvedGenerateOptions, samplingOf } from './options.ts';
+import {
+  type GenerateOptions,
+  generateOptionsSchema,
+  parseOptions,
+  type ResolvedGenerateOptions,
+  samplingOf,
+} from './options.ts';
 import type { StarModel } from './star-model.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { answerPrompt, picturePrompt } from './understand.ts';
@@ -19,16 +26,23 @@ export async function* generate(
   requireText('generate', 'prompt', text);
   const started = performance.now();
   const thought = resolved.reasoning ? yield* think(model, text, resolved) : undefined;
-  const guided = thought === undefined ? buildGenerationPrompt(model.chat, text) : buildReasoningPrompt(model.chat, text, thought);
+  const guided =
+    thought === undefined ? buildGenerationPrompt(model.chat, text) : buildReasoningPrompt(model.chat, text, thought);
   return yield* drawPictures(model, {
     task: 'generate',
     text,
     prompt: guidedPrompt(guided),
     options: resolved,
     ...(thought === undefined ? {} : { thought }),
-    settings: { reasoning: resolved.reasoning, ...(resolved.reasoning ? { reasoningMaxTokens: resolved.reasoningMaxTokens } : {}) },
+    settings: reasoningSettings(resolved),
     timings: resolved.reasoning ? { reasoning: performance.now() - started } : {},
   });
+}
+
+/** What a recipe needs to think the same thought again. */
+function reasoningSettings({ reasoning, reasoningMaxTokens, repetitionPenalty }: ResolvedGenerateOptions) {
+  if (!reasoning) return { reasoning };
+  return { reasoning, reasoningMaxTokens, ...(repetitionPenalty === undefined ? {} : { repetitionPenalty }) };
 }
 
 /** Implicit reasoning: the base answers the prompt, greedily, as published. */

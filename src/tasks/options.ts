@@ -6,12 +6,23 @@ import { z } from 'zod';
 import type { GenerationConfig } from '../models/qwen25vl/generation-config.ts';
 import { TaskError } from './error.ts';
 
-const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER).describe('Seed of the draws; image i uses seed + i. Default: random.');
+const seed = z
+  .int()
+  .min(0)
+  .max(Number.MAX_SAFE_INTEGER)
+  .describe('Seed of the draws; image i uses seed + i. Default: random.');
 const temperature = z.number().min(0).max(100).describe('Divides the logits; 0 is greedy.');
 const topK = z.int().min(0).describe('Draw among the k likeliest tokens; 0 keeps all.');
-const topP = z.number().gt(0).max(1).describe('Draw among the likeliest tokens whose probabilities reach p; 1 keeps all.');
+const topP = z
+  .number()
+  .gt(0)
+  .max(1)
+  .describe('Draw among the likeliest tokens whose probabilities reach p; 1 keeps all.');
 const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal').optional();
-const onAbort = z.enum(['throw', 'keep']).default('throw').describe('What an abort does: throw, or end with what is done.');
+const onAbort = z
+  .enum(['throw', 'keep'])
+  .default('throw')
+  .describe('What an abort does: throw, or end with what is done.');
 
 /** Picture options; defaults are the published README's. */
 export const pictureOptionsSchema = z.strictObject({
@@ -19,19 +30,31 @@ export const pictureOptionsSchema = z.strictObject({
   count: z.int().min(1).max(64).default(1).describe('Images at once. Default 1.'),
   guidance: z.number().min(0).max(1000).default(1.1).describe('Classifier-free guidance; 1 is off. Default 1.1.'),
   topK: topK.default(1000).describe('Draw among the k likeliest codes; 0 keeps all. Default 1000.'),
-  topP: topP.default(0.8).describe('Draw among the likeliest codes whose probabilities reach p; 1 keeps all. Default 0.8.'),
+  topP: topP
+    .default(0.8)
+    .describe('Draw among the likeliest codes whose probabilities reach p; 1 keeps all. Default 0.8.'),
   temperature: temperature.default(1).describe('Divides the logits; 0 is greedy. Default 1.'),
   decoder: z.enum(['vq', 'diffusion']).default('vq').describe('What turns codes into pixels. Default vq.'),
-  preview: z.enum(['none', 'linear', 'decoder']).default('none').describe('A picture after each row: a linear map, or the real decoder. Default none.'),
+  preview: z
+    .enum(['none', 'linear', 'decoder'])
+    .default('none')
+    .describe('A picture after each row: a linear map, or the real decoder. Default none.'),
   signal,
   onAbort,
 });
 
 /** Options of text-to-image generation. */
 export const generateOptionsSchema = pictureOptionsSchema.extend({
-  reasoning: z.boolean().default(false).describe('Let the base answer the prompt first and draw its answer. Default false.'),
+  reasoning: z
+    .boolean()
+    .default(false)
+    .describe('Let the base answer the prompt first and draw its answer. Default false.'),
   reasoningMaxTokens: z.int().min(1).max(4096).default(256).describe('Longest thought, in tokens. Default 256.'),
-  repetitionPenalty: z.number().positive().optional().describe("Of the thought. Default: the folder's generation_config.json."),
+  repetitionPenalty: z
+    .number()
+    .positive()
+    .optional()
+    .describe("Of the thought. Default: the folder's generation_config.json."),
 });
 
 /** Options of answering; defaults are the folder's `generation_config.json`. */
@@ -55,7 +78,11 @@ export type ResolvedGenerateOptions = z.output<typeof generateOptionsSchema>;
 export type ResolvedUnderstandOptions = z.output<typeof understandOptionsSchema>;
 
 /** Checks options; throws `TaskError` with one line that names the option, what was expected and what was got. */
-export function parseOptions<Schema extends z.ZodType>(schema: Schema, options: unknown, task: string): z.output<Schema> {
+export function parseOptions<Schema extends z.ZodType>(
+  schema: Schema,
+  options: unknown,
+  task: string,
+): z.output<Schema> {
   const result = schema.safeParse(options ?? {});
   if (result.success) return result.data;
   const [issue] = result.error.issues as [z.core.$ZodIssue];
@@ -89,7 +116,11 @@ export function samplingOf(
 }
 
 /** Text settings: what the caller sets, else the folder's `generation_config.json`. */
-export function textSampling(options: ResolvedUnderstandOptions, folder: GenerationConfig, vocabSize: number): Sampling {
+export function textSampling(
+  options: ResolvedUnderstandOptions,
+  folder: GenerationConfig,
+  vocabSize: number,
+): Sampling {
   const temperature = options.temperature ?? (folder.doSample ? folder.temperature : 0);
   return samplingOf(
     {

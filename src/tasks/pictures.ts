@@ -1,5 +1,5 @@
 /** Pictures as the model's programs read and give them. */
-import { type RgbImage, imageFromFloat } from '../image/rgb-image.ts';
+import { imageFromFloat, type RgbImage } from '../image/rgb-image.ts';
 import { processImage } from '../models/qwen25vl/image-processor.ts';
 import type { GridThw } from '../models/qwen25vl/positions.ts';
 import { visionFeeds } from '../models/qwen25vl/vision-program.ts';

@@ -15,13 +15,21 @@ const schema = z.object({
   model: z.string().max(256),
   fingerprint: z.string().max(128),
   settings: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])),
-  thought: z.string().max(1 << 20).optional(),
+  thought: z
+    .string()
+    .max(1 << 20)
+    .optional(),
 });
 
 /** The recipe inside a PNG. The text comes from a stranger: it is checked before it is used. */
 export function readRecipe(png: Uint8Array, file: string): ImageRecipe {
   const text = readPngText(png).get(recipeKey);
-  if (text === undefined) throw new TaskError('recipe_missing', `${file}: no Starstack recipe inside; only PNGs saved by Starstack have one`, { file });
+  if (text === undefined)
+    throw new TaskError(
+      'recipe_missing',
+      `${file}: no Starstack recipe inside; only PNGs saved by Starstack have one`,
+      { file },
+    );
   try {
     return schema.parse(JSON.parse(text));
   } catch (cause) {

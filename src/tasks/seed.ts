@@ -4,7 +4,9 @@ import { TaskError } from './error.ts';
 export function chooseSeed(seed: number | undefined, count: number): number {
   if (seed === undefined) return crypto.getRandomValues(new Uint32Array(1))[0]!;
   if (!Number.isSafeInteger(seed + count - 1)) {
-    throw new TaskError('option_invalid', `option seed: ${seed} leaves no room for ${count} images`, { option: 'seed' });
+    throw new TaskError('option_invalid', `option seed: ${seed} leaves no room for ${count} images`, {
+      option: 'seed',
+    });
   }
   return seed;
 }

@@ -1,6 +1,6 @@
 /** A loaded model: its folder, its weights, and the sessions of its programs, which load when first needed. */
 import { readFile } from 'node:fs/promises';
-import { type ChatFormat } from '../models/qwen25vl/chat.ts';
+import type { ChatFormat } from '../models/qwen25vl/chat.ts';
 import { loadChatFormat, loadTokenizer } from '../models/qwen25vl/folder.ts';
 import type { ImageProcessorConfig } from '../models/qwen25vl/image-processor.ts';
 import { parseImageProcessorConfig } from '../models/qwen25vl/image-processor-config.ts';
@@ -32,9 +32,7 @@ export class StarModel implements AsyncDisposable {
   readonly cacheNames: readonly string[];
   readonly #sessions = new Map<ProgramName, Promise<Session>>();
 
-  private constructor(
-    parts: Pick<StarModel, 'folder' | 'weights' | 'chat' | 'imageProcessor' | 'runtime' | 'trace'>,
-  ) {
+  private constructor(parts: Pick<StarModel, 'folder' | 'weights' | 'chat' | 'imageProcessor' | 'runtime' | 'trace'>) {
     this.folder = parts.folder;
     this.weights = parts.weights;
     this.chat = parts.chat;

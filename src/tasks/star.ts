@@ -35,7 +35,11 @@ export interface Message {
 export class Star implements AsyncDisposable {
   readonly model: StarModel;
   /** Answers a question about one picture or several. */
-  readonly understand: Task<[PictureSource | readonly PictureSource[], string, UnderstandOptions?], TextEvent, TextAnswer>;
+  readonly understand: Task<
+    [PictureSource | readonly PictureSource[], string, UnderstandOptions?],
+    TextEvent,
+    TextAnswer
+  >;
   /** Answers the last turn of a conversation of several turns and pictures. */
   readonly chat: Task<[readonly Message[], UnderstandOptions?], TextEvent, TextAnswer>;
   /** Draws a text. */

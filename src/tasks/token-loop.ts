@@ -50,7 +50,11 @@ export interface TokenChunk {
   readonly outputs: Readonly<Record<string, TensorValue>>;
 }
 
-export async function* runTokens(model: StarModel, engine: Session, run: TokenRun): AsyncGenerator<TokenChunk, void, void> {
+export async function* runTokens(
+  model: StarModel,
+  engine: Session,
+  run: TokenRun,
+): AsyncGenerator<TokenChunk, void, void> {
   const { qwen } = model.folder;
   const { text } = qwen;
   const { prompt, images } = run;
@@ -72,7 +76,8 @@ export async function* runTokens(model: StarModel, engine: Session, run: TokenRu
     stop_tokens: int64([run.stopTokens.length], run.stopTokens),
   };
   const seen = new Uint8Array(images * text.vocabSize);
-  for (let image = 0; image < images; image++) for (const id of prompt.branches[0]!) seen[image * text.vocabSize + id] = 1;
+  for (let image = 0; image < images; image++)
+    for (const id of prompt.branches[0]!) seen[image * text.vocabSize + id] = 1;
   const emptyCache = float32([rows, text.keyValueHeads, 0, text.headDim], []);
   const stateNames = ['embeddings', 'seen', 'finished', ...caches];
   let state: Record<string, TensorValue | RemoteTensor> = {
@@ -93,7 +98,13 @@ export async function* runTokens(model: StarModel, engine: Session, run: TokenRu
           uniforms[turn * images + image] = uniform(run.seed + image, 0, done + turn);
         }
       }
-      const feeds = { ...fixed, ...state, token_ids: promptIds, inserted, uniforms: float32([turns, images], uniforms) };
+      const feeds = {
+        ...fixed,
+        ...state,
+        token_ids: promptIds,
+        inserted,
+        uniforms: float32([turns, images], uniforms),
+      };
       const keep = stateNames.map((name) => `next.${name}`);
       const results = await engine.run(feeds, { keep });
       await release(state);
@@ -110,7 +121,9 @@ export async function* runTokens(model: StarModel, engine: Session, run: TokenRu
         Array.from({ length: images }, (_, image) => Number(drawn.data[turn * images + image])),
       );
       done += made;
-      const finished = !run.drawPicture && ((await (state.finished as RemoteTensor).read()).data as Uint8Array).every((flag) => flag === 1);
+      const finished =
+        !run.drawPicture &&
+        ((await (state.finished as RemoteTensor).read()).data as Uint8Array).every((flag) => flag === 1);
       yield { tokens, doneTokens: done, finished, outputs };
       if (finished) return;
     }

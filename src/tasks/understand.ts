@@ -5,7 +5,13 @@ import { mropePositions } from '../models/qwen25vl/positions.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import { AbortedError, TaskError } from './error.ts';
 import type { TextAnswer, TextEvent } from './events.ts';
-import { parseOptions, type Sampling, textSampling, type UnderstandOptions, understandOptionsSchema } from './options.ts';
+import {
+  parseOptions,
+  type Sampling,
+  textSampling,
+  type UnderstandOptions,
+  understandOptionsSchema,
+} from './options.ts';
 import { encodeSemantic, publishedMaxPixels, type SemanticPicture } from './pictures.ts';
 import { chooseSeed } from './seed.ts';
 import type { StarModel } from './star-model.ts';
@@ -33,6 +39,7 @@ export async function* converse(
 ): AsyncGenerator<TextEvent, TextAnswer, void> {
   const resolved = parseOptions(understandOptionsSchema, options, 'understand');
   const { generation, qwen } = model.folder;
+  requireQuestion(messages);
   const started = performance.now();
   const { prompt, tokens } = await conversationPrompt(model, messages);
   const encoded = performance.now();
@@ -47,6 +54,16 @@ export async function* converse(
   const result = { ...answer, timings: { encode: encoded - started, ...answer.timings } };
   yield { type: 'text-end', result };
   return result;
+}
+
+/** The last turn must ask something: a text, or at least a picture with one. */
+function requireQuestion(messages: readonly ConversationMessage[]): void {
+  const content = messages.at(-1)?.content;
+  const texts =
+    typeof content === 'string' ? [content] : content?.map((part) => (part.type === 'text' ? part.text : ''));
+  if (!texts?.some((text) => text.trim() !== '')) {
+    throw new TaskError('prompt_empty', 'understand: the question is empty; ask something about the picture');
+  }
 }
 
 export interface AnswerSettings {
@@ -140,7 +157,8 @@ async function conversationPrompt(model: StarModel, messages: readonly Conversat
     if (typeof content === 'string') chat.push({ role, content });
     else {
       for (const part of content) {
-        if (part.type === 'image') pictures.push(await encodeSemantic(model, part.image, publishedMaxPixels.understand));
+        if (part.type === 'image')
+          pictures.push(await encodeSemantic(model, part.image, publishedMaxPixels.understand));
       }
       chat.push({ role, content: content.map((part) => (part.type === 'image' ? { type: 'image' as const } : part)) });
     }
@@ -155,7 +173,11 @@ async function conversationPrompt(model: StarModel, messages: readonly Conversat
 }
 
 /** A prompt of text and pictures; every image token takes a row of the pictures' embeddings, in order. */
-export function picturePrompt(model: StarModel, ids: readonly number[], pictures: readonly SemanticPicture[]): EnginePrompt {
+export function picturePrompt(
+  model: StarModel,
+  ids: readonly number[],
+  pictures: readonly SemanticPicture[],
+): EnginePrompt {
   const { tokens, text, vision } = model.folder.qwen;
   const grids = pictures.map((picture) => picture.grid);
   const { positions, next } = mropePositions(ids, tokens, grids, vision.spatialMergeSize);

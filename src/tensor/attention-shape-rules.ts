@@ -15,6 +15,14 @@ import {
 
 type AttentionOperator = 'rotaryEmbedding' | 'groupedQueryAttention' | 'packedAttention';
 
+/** Keys and values of earlier tokens are the last two inputs of either attention. */
+function requireCaches(operator: string, keyValueHeads: number, inputs: Inputs): void {
+  const [pastKey, pastValue] = inputs.slice(3) as [TensorType, TensorType];
+  requireRank(operator, pastKey, 4, 'a cache [batch, keyValueHeads, past, headDim]');
+  requireDim(operator, 'heads of the cache', keyValueHeads, pastKey.shape[1]!, inputs);
+  if (!sameShape(pastKey.shape, pastValue.shape)) fail(operator, 'the caches differ in shape', inputs);
+}
+
 export const attentionShapeRules: {
   readonly [K in AttentionOperator]: (attributes: OperatorAttributes[K], inputs: Inputs) => readonly TensorType[];
 } = {
@@ -39,19 +47,9 @@ export const attentionShapeRules: {
     const operator = 'groupedQueryAttention';
     requireCount(operator, inputs, 5);
     const dtype = requireSameDType(operator, inputs);
-    const [query, key, value, pastKey, pastValue] = inputs as [
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
+    const [query, key, value, pastKey] = inputs as [TensorType, TensorType, TensorType, TensorType];
     for (const input of [query, key, value]) requireRank(operator, input, 3, '[batch, seq, heads * headDim]');
-    for (const past of [pastKey, pastValue]) {
-      requireRank(operator, past, 4, 'a cache [batch, keyValueHeads, past, headDim]');
-      requireDim(operator, 'heads of the cache', keyValueHeads, past.shape[1]!, inputs);
-    }
-    if (!sameShape(pastKey.shape, pastValue.shape)) fail(operator, 'the caches differ in shape', inputs);
+    requireCaches(operator, keyValueHeads, inputs);
     for (const input of inputs) requireDim(operator, 'batch', query.shape[0]!, input.shape[0]!, inputs);
     for (const input of [key, value]) requireDim(operator, 'new tokens', query.shape[1]!, input.shape[1]!, inputs);
     const headDim = fixed(operator, 'headDim', pastKey.shape[3]!, inputs);
@@ -67,21 +65,17 @@ export const attentionShapeRules: {
     const operator = 'packedAttention';
     requireCount(operator, inputs, 5);
     const dtype = requireSameDType(operator, inputs);
-    const [packed, cosine, sine, pastKey, pastValue] = inputs as readonly TensorType[] as [
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-      TensorType,
-    ];
+    const [packed, cosine, sine, pastKey] = inputs as [TensorType, TensorType, TensorType, TensorType];
     requireRank(operator, packed, 3, '[batch, seq, (heads + 2 * keyValueHeads) * headDim]');
-    for (const past of [pastKey, pastValue])
-      requireRank(operator, past, 4, 'a cache [batch, keyValueHeads, past, headDim]');
+    requireCaches(operator, keyValueHeads, inputs);
+    requireDim(operator, 'batch', packed.shape[0]!, pastKey.shape[0]!, inputs);
+    if (heads % keyValueHeads !== 0) fail(operator, `${heads} heads over ${keyValueHeads} key-value heads`, inputs);
+    requireRank(operator, cosine, 2, 'a cosine table [positions, headDim / 2]');
+    if (!sameShape(cosine.shape, sine.shape)) fail(operator, 'cosine and sine tables differ in shape', inputs);
     const headDim = fixed(operator, 'headDim', pastKey.shape[3]!, inputs);
     if (headDim % 16 !== 0) fail(operator, `headDim must be a multiple of 16, got ${headDim}`, inputs);
     requireDim(operator, 'width of packed', (heads + 2 * keyValueHeads) * headDim, packed.shape[2]!, inputs);
-    for (const table of [cosine, sine])
-      requireDim(operator, 'half of headDim', headDim / 2, table.shape.at(-1)!, inputs);
+    requireDim(operator, 'half of headDim', headDim / 2, cosine.shape[1]!, inputs);
     const [batch, seq] = packed.shape as [Dim, Dim];
     const present = { dtype, shape: replaceDim(pastKey.shape, 2, addDims(pastKey.shape[2]!, seq)) };
     return [{ dtype, shape: [batch, seq, heads * headDim] }, present, present];

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { numericArray, scalarArray } from '../../test/tensor/array.ts';
 import { checkProgram } from '../../test/tensor/check-program.ts';
-import { countOperators, graphOf, innerGraphsOf, operatorsOf } from '../../test/tensor/model.ts';
+import { graphOf, innerGraphsOf, operatorsOf } from '../../test/tensor/model.ts';
 import { runProgram } from '../../test/tensor/session.ts';
 import {
   add,

@@ -18,6 +18,7 @@ const without: { readonly [K in OperatorName]?: string } = {
   resizeBilinear: noKernel,
   rotaryEmbedding: noKernel,
   groupedQueryAttention: noKernel,
+  packedAttention: noKernel,
   groupNorm: noKernel,
   layerNorm: roundedEpsilon,
   rmsNorm: roundedEpsilon,

@@ -73,9 +73,8 @@ describe.each(referenceVariants)('%s', (variant) => {
     const { folder, expected, samples } = await generationCase(variant);
     const weights = await openStarWeights(folder);
     const longest = Math.max(...samples.map(({ prompt }) => prompt.length));
-    // Longer than the longest prompt, so that every row is padded, each by another amount.
+    // Longer than the prompts, so that every row is padded.
     const shapes = { batch: samples.length, promptTokens: longest + 3 };
-    expect(new Set(samples.map(({ prompt }) => prompt.length)).size).toBeGreaterThan(1);
     const program = compileGenerationLoss(weights.declare, folder.star, folder.qwen, shapes);
     const actual = await run(program, weights.folder, generationBatch(samples, folder.star, folder.qwen, shapes));
     expect(gradientsOf(actual).sort()).toEqual(gradientsOf(expected).sort());
@@ -109,8 +108,33 @@ describe.each(referenceVariants)('%s', (variant) => {
     for (const [name, parameter] of Object.entries(gradients)) {
       errors[name] = relativeError(actual[`grad.${parameter}`], expected[name]!);
     }
-    if (process.env.SHOW) console.log(variant, errors);
-    for (const [name, error] of Object.entries(errors)) expect(error, name).toBeLessThan(1e-4);
+    // The entropy's temperature of 0.01 multiplies rounding by 100 before a softmax: features changed by one part in a
+    // million move the codebook's gradient by 7e-5 in float64, and the vectors themselves are 3e-5 off.
+    const limits: Record<string, number> = {
+      grad_codebook: 5e-4,
+      grad_encoder_conv_in: 2e-4,
+      grad_encoder_mid_attn_q: 2e-4,
+    };
+    for (const [name, error] of Object.entries(errors)) expect(error, name).toBeLessThan(limits[name] ?? 1e-5);
+  });
+
+  it('gives samples of a batch what each one has alone, whatever the lengths of their prompts', async () => {
+    const { folder, samples } = await generationCase(variant);
+    const { star, qwen } = folder;
+    const weights = await openStarWeights(folder);
+    const mixed = [samples[0]!, { ...samples[1]!, prompt: samples[1]!.prompt.slice(9) }];
+    const loss = (rows: typeof mixed, promptTokens: number) => {
+      const shapes = { batch: rows.length, promptTokens };
+      const program = compileGenerationLoss(weights.declare, star, qwen, shapes);
+      return run(program, weights.folder, generationBatch(rows, star, qwen, shapes));
+    };
+    const together = await loss(mixed, mixed[0]!.prompt.length);
+    const alone = await Promise.all(mixed.map((row) => loss([row], row.prompt.length)));
+    expect(together.per_sample_nll!.data[1]).not.toBeCloseTo(together.per_sample_nll!.data[0]!, 1);
+    for (const name of ['loss', ...gradientsOf(together)]) {
+      const data = alone[0]![name]!.data.map((value, index) => (value + alone[1]![name]!.data[index]!) / 2);
+      expect(relativeError(together[name], { shape: alone[0]![name]!.shape, data }), name).toBeLessThan(1e-5);
+    }
   });
 
   it('has no gradients of frozen parts', async () => {

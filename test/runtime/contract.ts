@@ -149,19 +149,27 @@ export function testRuntime({ name, create }: RuntimeUnderTest): void {
 
       test("leaves the caller's thread free during a long run", async () => {
         const size = 192;
-        const feeds = await slowFeeds(runtime, size, 500);
+        let feeds = await slowFeeds(runtime, size, 500);
         await using session = await runtime.load(powerProgram(size));
-        const ticks = [performance.now()];
-        const timer = setInterval(() => ticks.push(performance.now()), 5);
-        const start = performance.now();
-        await session.run(feeds);
-        const end = performance.now();
-        clearInterval(timer);
-        const gaps = [...ticks.slice(1), end].map((tick, index) => tick - ticks[index]!);
-        // The run was calibrated to 500 ms; on a busy machine half of that is still far more than a timer's delay.
-        expect(end - start).toBeGreaterThan(250);
-        expect(ticks.length).toBeGreaterThan((end - start) / 50);
-        expect(Math.max(...gaps)).toBeLessThan((end - start) / 2);
+        // How long a run takes depends on what else the machine does: a run that was too short is made longer.
+        for (;;) {
+          const ticks = [performance.now()];
+          const timer = setInterval(() => ticks.push(performance.now()), 5);
+          const start = performance.now();
+          await session.run(feeds);
+          const end = performance.now();
+          clearInterval(timer);
+          const took = end - start;
+          if (took < 400) {
+            feeds = { ...feeds, trips: { ...feeds.trips, data: BigInt64Array.of(2n * feeds.trips.data[0]!) } };
+            continue;
+          }
+          const gaps = [...ticks.slice(1), end].map((tick, index) => tick - ticks[index]!);
+          // On a blocked thread there is no tick and one gap as long as the run.
+          expect(ticks.length).toBeGreaterThan(took / 50);
+          expect(Math.max(...gaps)).toBeLessThan(took / 2);
+          break;
+        }
       });
     });
 

@@ -47,7 +47,14 @@ export function emitPackedAttention(
 ): string {
   requireFloat32('packedAttention', node.inputs);
   const [batch, tokens] = node.inputs[0]!.shape;
-  const { total, lasts } = lengths(emit, node as unknown as Node, batch!, addDims(tokens!, node.inputs[3]!.shape[2]!));
+  const past = node.inputs[3]!.shape[2]!;
+  if ([batch, tokens, past].every((dim) => typeof dim === 'number') && batch !== 1 && tokens !== 1 && past !== 0) {
+    throw new TensorError(
+      'packedAttention',
+      `${batch} rows cannot go on with ${tokens} tokens each: give one at a time`,
+    );
+  }
+  const { total, lasts } = lengths(emit, node as unknown as Node, batch!, addDims(tokens!, past));
   return emit.node(
     'GroupQueryAttention',
     [packed!, '', '', pastKey!, pastValue!, lasts, total, cosine!, sine!],

@@ -358,6 +358,21 @@ export const structureMisuses = {
       () => t.packedAttention(states(64), table, table, { key: wideCache, value: wideCache }, packedHeads),
       'packedAttention: half of headDim: expected 8, got 4',
     ],
+    [
+      'two tables',
+      () => t.packedAttention(states(64), wideTable, table, { key: wideCache, value: wideCache }, packedHeads),
+      'packedAttention: cosine and sine tables differ in shape',
+    ],
+    [
+      'caches of another number of heads',
+      () => t.packedAttention(states(64), wideTable, wideTable, { key: cache(2), value: cache(2) }, packedHeads),
+      'packedAttention: heads of the cache: expected 1, got 2',
+    ],
+    [
+      'caches of two lengths',
+      () => t.packedAttention(states(64), wideTable, wideTable, { key: wideCache, value: cache(1) }, packedHeads),
+      'packedAttention: the caches differ in shape',
+    ],
   ],
   loop: [
     [

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { NumericArray } from '../../test/tensor/array.ts';
+import { runProgram } from '../../test/tensor/session.ts';
+import { compile, input } from '../tensor/index.ts';
+import { adamW, type OptimizerOptions, optimizerSettings } from './optimizer.ts';
+
+interface Golden {
+  settings: OptimizerOptions;
+  rates: number[];
+  shapes: number[][];
+  weights: number[][];
+  gradients: number[][][];
+  results: Record<
+    'matrices' | 'all',
+    { steps: { norm: number; weights: number[][] }[]; firstMoments: number[][]; secondMoments: number[][] }
+  >;
+}
+const golden = JSON.parse(readFileSync(new URL('../../test/training/adamw.json', import.meta.url), 'utf8')) as Golden;
+
+/** One update of tensors of these shapes, with everything as inputs. */
+function compileUpdate(shapes: readonly number[][], options: OptimizerOptions) {
+  const ports = (name: string) => shapes.map((shape, index) => input(`${name}${index}`, 'float32', shape));
+  const [weights, first, second, gradients] = ['weight', 'first', 'second', 'gradient'].map(ports) as [
+    ReturnType<typeof ports>,
+    ReturnType<typeof ports>,
+    ReturnType<typeof ports>,
+    ReturnType<typeof ports>,
+  ];
+  const loss = input('loss', 'float32', []);
+  const updates = input('updates', 'int64', []);
+  const learningRate = input('rate', 'float32', []);
+  const tensors = weights.map((weight, index) => ({
+    weight,
+    firstMoment: first[index]!,
+    secondMoment: second[index]!,
+  }));
+  const result = adamW({ tensors, gradients, loss, updates, learningRate }, optimizerSettings(options));
+  const outputs = result.tensors.flatMap(({ weight, firstMoment, secondMoment }, index) => [
+    [`next.weight${index}`, weight] as const,
+    [`next.first${index}`, firstMoment] as const,
+    [`next.second${index}`, secondMoment] as const,
+  ]);
+  return compile({
+    name: 'update',
+    inputs: [...weights, ...first, ...second, ...gradients, loss, updates, learningRate],
+    outputs: {
+      ...Object.fromEntries(outputs),
+      'next.updates': result.updates,
+      norm: result.gradientNorm,
+      applied: result.applied,
+    },
+  });
+}
+
+const array = (shape: readonly number[], values: ArrayLike<number>): NumericArray => ({
+  shape: [...shape],
+  data: Float64Array.from(values),
+});
+
+function startFeeds() {
+  const feeds: Record<string, NumericArray> = { updates: array([], [0]), loss: array([], [1]) };
+  golden.shapes.forEach((shape, index) => {
+    feeds[`weight${index}`] = array(shape, golden.weights[index]!);
+    feeds[`first${index}`] = array(
+      shape,
+      golden.weights[index]!.map(() => 0),
+    );
+    feeds[`second${index}`] = array(
+      shape,
+      golden.weights[index]!.map(() => 0),
+    );
+  });
+  return feeds;
+}
+
+function expectClose(actual: ArrayLike<number>, expected: readonly number[], what: string) {
+  expect(actual.length).toBe(expected.length);
+  expected.forEach((value, index) => {
+    expect(Math.abs(actual[index]! - value), `${what}[${index}]`).toBeLessThan(2e-6 * Math.max(1e-3, Math.abs(value)));
+  });
+}
+
+describe('AdamW', () => {
+  it.each(['matrices', 'all'] as const)('does what PyTorch does, with decay of %s', async (decayed) => {
+    const program = compileUpdate(golden.shapes, { ...golden.settings, decayed });
+    const feeds = startFeeds();
+    const expected = golden.results[decayed];
+    for (const [step, rate] of golden.rates.entries()) {
+      golden.shapes.forEach((shape, index) => {
+        feeds[`gradient${index}`] = array(shape, golden.gradients[step]![index]!);
+      });
+      feeds.rate = array([], [rate]);
+      const result = await runProgram(program, feeds);
+      expect(result.applied!.data[0]).toBe(1);
+      expectClose(result.norm!.data, [expected.steps[step]!.norm], `norm of step ${step}`);
+      golden.shapes.forEach((_, index) => {
+        expectClose(result[`next.weight${index}`]!.data, expected.steps[step]!.weights[index]!, `weight${index}`);
+      });
+      for (const name of Object.keys(feeds)) if (result[`next.${name}`]) feeds[name] = result[`next.${name}`]!;
+    }
+    golden.shapes.forEach((_, index) => {
+      expectClose(feeds[`first${index}`]!.data, expected.firstMoments[index]!, `first${index}`);
+      expectClose(feeds[`second${index}`]!.data, expected.secondMoments[index]!, `second${index}`);
+    });
+    expect(feeds.updates!.data[0]).toBe(golden.rates.length);
+  });
+
+  it.each([
+    ['a gradient that is not a number', { gradient: Number.NaN }],
+    ['an infinite gradient', { gradient: -Infinity }],
+    ['gradients whose norm overflows', { gradient: 1e30 }],
+    ['an infinite loss', { loss: Infinity }],
+    ['a loss that is not a number', { loss: Number.NaN }],
+  ])('leaves everything as it was for %s', async (_, broken: { gradient?: number; loss?: number }) => {
+    const program = compileUpdate(golden.shapes, golden.settings);
+    const feeds = startFeeds();
+    golden.shapes.forEach((shape, index) => {
+      feeds[`gradient${index}`] = array(shape, golden.gradients[0]![index]!);
+    });
+    feeds.rate = array([], [0.1]);
+    if (broken.gradient !== undefined) feeds.gradient1!.data[2] = broken.gradient;
+    if (broken.loss !== undefined) feeds.loss = array([], [broken.loss]);
+    const result = await runProgram(program, feeds);
+    expect(result.applied!.data[0]).toBe(0);
+    for (const name of ['updates', ...[0, 1].flatMap((i) => [`weight${i}`, `first${i}`, `second${i}`])]) {
+      expect([...result[`next.${name}`]!.data], name).toEqual([...feeds[name]!.data].map(Math.fround));
+    }
+  });
+
+  it('refuses settings out of range', () => {
+    for (const options of [
+      { beta1: 1 },
+      { beta2: -0.1 },
+      { epsilon: 0 },
+      { weightDecay: Number.NaN },
+      { clipNorm: 0 },
+      { clipNorm: Number.NaN },
+    ]) {
+      expect(() => optimizerSettings(options), JSON.stringify(options)).toThrow(/expected/);
+    }
+    expect(optimizerSettings({ clipNorm: Infinity }).clipNorm).toBe(Infinity);
+  });
+});
