@@ -85,11 +85,22 @@ function startValues(name: string, count: number): Float32Array {
   return name.includes('norm') ? data.fill(1) : data.map((_, index) => 0.03 * Math.sin(index * 12.9898));
 }
 
+/** What the last run took of the processor and of memory, by the step. */
+let usage: Record<string, number> = {};
+
 /** Seconds a step, and the losses; the state goes on from run to run. */
 async function run(): Promise<{ seconds: number; loss: number[] }> {
+  const before = process.resourceUsage();
   const started = performance.now();
   const results = await session.run(feeds);
   const seconds = (performance.now() - started) / 1000 / steps;
+  const after = process.resourceUsage();
+  usage = {
+    user_seconds: (after.userCPUTime - before.userCPUTime) / 1e6 / steps,
+    system_seconds: (after.systemCPUTime - before.systemCPUTime) / 1e6 / steps,
+    page_faults: (after.minorPageFault - before.minorPageFault) / steps,
+    peak_gigabytes: after.maxRSS / 2 ** 20,
+  };
   for (const name of Object.keys(feeds)) if (`next.${name}` in results) feeds[name] = results[`next.${name}`] as Tensor;
   if (!(results.applied!.data as Uint8Array).every(Boolean)) throw new Error('a step was not finite');
   return { seconds, loss: [...(results.loss!.data as Float32Array)] };
@@ -114,6 +125,7 @@ const result = {
   per_second: batch / median,
   unit: 'samples/s',
   loss: loss.at(-1)!,
+  ...usage,
 };
 console.log(JSON.stringify(result));
 if (values.profile) printProfile();

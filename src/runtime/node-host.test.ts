@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { slowFeeds, vector } from '../../test/runtime/contract.ts';
@@ -38,7 +41,7 @@ describe('the process', () => {
   const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
   const loader = new URL('./typescript-loader.mjs', import.meta.url).href;
   /** Runs a script in a process of its own and gives what it printed. */
-  async function script(body: string): Promise<string> {
+  async function script(body: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
     const source = `
       import { Runtime } from ${module('./runtime.ts')};
       import { doubleProgram, powerProgram } from ${module('../../test/runtime/programs.ts')};
@@ -47,7 +50,7 @@ describe('the process', () => {
       const x = { dtype: 'float32', shape: [1], data: Float32Array.of(21) };
       ${body}`;
     const args = ['--import', loader, '--input-type=module', '--eval', source];
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 30_000 });
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { timeout: 30_000, env });
     expect(stderr).toBe('');
     return stdout;
   }
@@ -69,6 +72,18 @@ describe('the process', () => {
       void slow.run({ x: x2, trips }).then(() => console.log('not reached'));
       setTimeout(() => process.exit(7), 30);`;
     await expect(script(body)).rejects.toMatchObject({ code: 7, stdout: '', stderr: '' });
+  });
+
+  test('sends no usage data: ONNX Runtime leaves no trace of its telemetry', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'starstack-home-'));
+    try {
+      const { ORT_DISABLE_TELEMETRY: _, XDG_CACHE_HOME: __, ...inherited } = process.env;
+      await script('await session.run({ x });', { ...inherited, HOME: home, TMPDIR: home });
+      const left = readdirSync(home).filter((name) => !name.startsWith('tsx-'));
+      expect(left).toEqual([]);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   test('ends after a runtime was disposed, and not before', async () => {

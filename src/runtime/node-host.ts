@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { entry } from './entry.ts';
 import type { HostEvents, WorkerHost } from './host.ts';
 import type { EngineSettings, Reply, Request } from './protocol.ts';
+import { disableTelemetry } from './telemetry.ts';
 
 /** What the worker thread gets when it starts. */
 export interface WorkerStart {
@@ -27,6 +28,7 @@ export class NodeHost implements WorkerHost {
   #stopping = false;
 
   constructor(settings: EngineSettings) {
+    disableTelemetry();
     const { url, execArgv } = entry('worker');
     const workerData: WorkerStart = { settings, busy: this.#busy };
     this.worker = new Worker(url, { name: 'starstack-runtime', workerData, execArgv });

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { entry } from './entry.ts';
+import { disableTelemetry } from './telemetry.ts';
 
 /** Compiling the first shaders of a slow driver takes seconds; a driver that hangs takes for ever. */
 const probeTimeout = 60_000;
@@ -16,6 +17,7 @@ export function missingGpu(): string | undefined {
 
 /** Runs a small program on WebGPU in another process. Resolves to why that failed, as a clause, or to undefined. */
 export async function webGpuProblem(): Promise<string | undefined> {
+  disableTelemetry();
   const { path, execArgv } = entry('probe');
   return new Promise((resolve) => {
     const options = { timeout: probeTimeout, killSignal: 'SIGKILL' as const };

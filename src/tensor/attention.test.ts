@@ -89,11 +89,12 @@ describe('packedAttention', () => {
       return compile({ name: 'p', inputs: [packed, table, cache], outputs: { output } });
     };
     expect(build(2, 3, 4)).toThrow('packedAttention: 2 rows cannot go on with 3 tokens each: give one at a time');
-    for (const sizes of [
+    for (const [rows, tokens, past] of [
       [1, 3, 4],
       [2, 1, 4],
       [2, 3, 0],
-    ] as const)
-      expect(build(...sizes)).not.toThrow();
+    ] as const) {
+      expect(build(rows, tokens, past)).not.toThrow();
+    }
   });
 });
