@@ -7,6 +7,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
+    // Tests that use ONNX Runtime directly must not call home either.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     reporters: ['default', './test/count-reporter.ts'],
   },
 });

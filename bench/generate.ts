@@ -35,7 +35,8 @@ const engine = await runtime.load(compileEngine(weights.declare, star, qwen), { 
 const names = cacheNames(star, qwen);
 const model = { folder: { star, qwen }, cacheNames: [...names.base, ...names.stack] } as unknown as StarModel;
 
-const branch = (offset: number) => Array.from({ length: shapes.prompt_tokens }, (_, i) => (i * 7 + offset) % shapes.vocab_size);
+const branch = (offset: number) =>
+  Array.from({ length: shapes.prompt_tokens }, (_, i) => (i * 7 + offset) % shapes.vocab_size);
 const positions = Int32Array.from({ length: 3 * shapes.prompt_tokens }, (_, index) => index % shapes.prompt_tokens);
 
 async function generate(): Promise<number> {

@@ -1,8 +1,8 @@
 /** Starstack: STAR in TypeScript. */
 export { StarError } from './errors.ts';
 export { decodeImage, readImage } from './image/decode.ts';
-export { saveImage } from './image/save.ts';
 export type { RgbImage } from './image/rgb-image.ts';
+export { saveImage } from './image/save.ts';
 export { AbortedError, TaskError } from './tasks/error.ts';
 export type * from './tasks/events.ts';
 export { GeneratedImage, type ImageRecipe } from './tasks/generated-image.ts';

@@ -7,8 +7,9 @@ import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
 import { requireShortCommandLine } from './text-argument.ts';
 import { understandCommand } from './understand.ts';
+import { verifyCommand } from './verify.ts';
 
-const commands = () => [understandCommand(), generateCommand(), editCommand(), inspectCommand()];
+const commands = () => [understandCommand(), generateCommand(), editCommand(), inspectCommand(), verifyCommand()];
 
 /** The whole command line; parsing it runs a command. */
 export function createProgram(): Command {

@@ -57,7 +57,7 @@ export async function* drawPictures(
     stopTokens: [],
   };
   for await (const chunk of runTokens(model, engine, run)) {
-    for (const turn of chunk.tokens) turn.forEach((token, image) => codes[image]!.push(token));
+    for (const turn of chunk.tokens) for (const [image, token] of turn.entries()) codes[image]!.push(token);
     yield { type: 'picture-progress', doneTokens: chunk.doneTokens, totalTokens: numTokens };
     if (options.preview !== 'none' && chunk.doneTokens < numTokens) {
       const previews = await previewOf(model, codes, options.preview);

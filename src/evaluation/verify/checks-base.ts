@@ -112,7 +112,7 @@ export async function drive(context: CheckContext, prompt: Parameters<typeof run
   let promptEmbeddings: TensorValue | undefined;
   const chunks = runTokens(model, engine, { ...run, prompt, seed: 0, sampling, chunk: () => 5, stopTokens });
   for await (const { tokens: turns, outputs } of chunks) {
-    for (const turn of turns) turn.forEach((token, image) => tokens[image]!.push(token));
+    for (const turn of turns) for (const [image, token] of turn.entries()) tokens[image]!.push(token);
     promptEmbeddings ??= outputs.prompt_embeddings;
     width = outputs.logits!.shape[2]!;
     for (const value of outputs.logits!.data as Float32Array) logits.push(value);
