@@ -4,9 +4,9 @@
  *
  *   npx tsx bench/train.ts bench/shapes/small.json [--batch N] [--steps N] [--threads N] [--peer "COMMAND"] [--profile]
  *
- * One run does `--steps` steps in a loop inside the program, after a run of the same length to warm up; times are the run's
- * over its steps. `--rounds` repeats the measured run, for a median. `--peer` runs a command that prints the same JSON, in
- * turn with ours, and adds the ratio. `--profile` adds ONNX Runtime's time by operator (which slows the run down).
+ * A run is one step: state goes in and comes out. The first run fills ONNX Runtime's arena, the second finds its final
+ * layout; both warm up. `--peer` runs a command that prints the same JSON, after ours, and adds the ratio. `--profile` adds
+ * ONNX Runtime's time by operator (which slows the run down).
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -14,7 +14,6 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { declareBase, declarePictureParts } from '../src/models/star/parameters.ts';
-import type { TensorValue } from '../src/tensor/index.ts';
 import { generationBatch, generationStage } from '../src/training/generation-loss.ts';
 import { compileTrainingStep } from '../src/training/step.ts';
 import { benchConfigs, randomWeights, readShapes } from './random-model.ts';
@@ -24,19 +23,13 @@ const { values, positionals } = parseArgs({
   options: {
     batch: { type: 'string', default: '8' },
     steps: { type: 'string', default: '2' },
-    rounds: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
     peer: { type: 'string' },
     profile: { type: 'boolean', default: false },
   },
 });
 const shapes = readShapes(positionals[0] ?? 'bench/shapes/small.json');
-const [batch, steps, rounds, threads] = [values.batch, values.steps, values.rounds, values.threads].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
+const [batch, steps, threads] = [Number(values.batch), Number(values.steps), Number(values.threads)];
 const { star, qwen } = benchConfigs(shapes);
 await using weights = await randomWeights((declare) => {
   declareBase(declare, qwen);
@@ -44,10 +37,10 @@ await using weights = await randomWeights((declare) => {
 });
 const generation = { batch, promptTokens: shapes.prompt_tokens };
 const stage = generationStage(star, qwen, generation);
-const program = compileTrainingStep(stage, weights.declare, { steps, optimizer: { clipNorm: 1 } });
+const program = compileTrainingStep(stage, weights.declare, { optimizer: { clipNorm: 1 } });
 const session = await InferenceSession.create(program.model, {
   intraOpNumThreads: threads,
-  // With it the first runs hold activations twice: 7 instead of 4.5 GB at the small shapes, and fresh pages cost time.
+  // With patterns the first runs hold activations twice: 7 instead of 4.5 GB at the small shapes, and fresh pages cost time.
   enableMemPattern: false,
   ...(values.profile ? { enableProfiling: true, profileFilePrefix: path.join(weights.folder, 'profile') } : {}),
   extra: { session: { model_external_initializers_file_folder_path: weights.folder } },
@@ -64,20 +57,16 @@ const one = generationBatch(
   generation,
 );
 const feeds: Record<string, Tensor> = {
-  learning_rate: new Tensor('float32', new Float32Array(steps).fill(1e-4), [steps]),
+  learning_rate: new Tensor('float32', Float32Array.of(1e-4), [1]),
 };
-for (const [name, value] of Object.entries(one)) feeds[name] = stacked(value);
+for (const [name, { data, shape }] of Object.entries(one)) {
+  feeds[name] = new Tensor('int64', data as BigInt64Array, [1, ...shape]);
+}
 for (const { name, dtype, shape } of program.inputs) {
   if (name in feeds) continue;
   const count = (shape as number[]).reduce((a, b) => a * b, 1);
   if (dtype === 'int64') feeds[name] = new Tensor('int64', new BigInt64Array(count), shape as number[]);
   else feeds[name] = new Tensor('float32', startValues(name, count), shape as number[]);
-}
-
-function stacked({ data, shape }: TensorValue): Tensor {
-  const whole = new BigInt64Array(data.length * steps);
-  for (let step = 0; step < steps; step++) whole.set(data as BigInt64Array, step * data.length);
-  return new Tensor('int64', whole, [steps, ...shape]);
 }
 
 /** Weights as `randomWeights` draws them are not needed: any of their size give the same work. */
@@ -95,12 +84,12 @@ async function run(): Promise<{ seconds: number; loss: number[] }> {
   const before = process.resourceUsage();
   const started = performance.now();
   const results = await session.run(feeds);
-  const seconds = (performance.now() - started) / 1000 / steps;
+  const seconds = (performance.now() - started) / 1000;
   const after = process.resourceUsage();
   usage = {
-    user_seconds: (after.userCPUTime - before.userCPUTime) / 1e6 / steps,
-    system_seconds: (after.systemCPUTime - before.systemCPUTime) / 1e6 / steps,
-    page_faults: (after.minorPageFault - before.minorPageFault) / steps,
+    user_seconds: (after.userCPUTime - before.userCPUTime) / 1e6,
+    system_seconds: (after.systemCPUTime - before.systemCPUTime) / 1e6,
+    page_faults: after.minorPageFault - before.minorPageFault,
     peak_gigabytes: after.maxRSS / 2 ** 20,
   };
   for (const name of Object.keys(feeds)) if (`next.${name}` in results) feeds[name] = results[`next.${name}`] as Tensor;
@@ -109,9 +98,10 @@ async function run(): Promise<{ seconds: number; loss: number[] }> {
 }
 
 await run();
+await run();
 const times: number[] = [];
 let loss: number[] = [];
-for (let round = 0; round < rounds; round++) {
+for (let step = 0; step < steps; step++) {
   const measured = await run();
   times.push(measured.seconds);
   loss = measured.loss;
@@ -148,7 +138,7 @@ interface ProfileEvent {
 }
 
 /**
- * Time by operator and shapes in the last run, and beside it what it would be if every call took as long as the shortest
+ * Seconds by operator and shapes in the last step, and beside it what it would be if every call took as long as the shortest
  * of its kind: where other programs share the machine, that is the better guide.
  */
 function printProfile(): void {
@@ -167,9 +157,9 @@ function printProfile(): void {
   }
   const rows = [...totals].map(([key, { time, calls, shortest }]) => ({
     operator: key,
-    calls: calls / steps,
-    seconds: time / 1e6 / steps,
-    at_shortest: (calls * shortest) / 1e6 / steps,
+    calls,
+    seconds: time / 1e6,
+    at_shortest: (calls * shortest) / 1e6,
   }));
   const sum = (pick: (row: (typeof rows)[0]) => number) => rows.reduce((all, row) => all + pick(row), 0).toFixed(3);
   console.log(

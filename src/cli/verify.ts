@@ -1,42 +1,56 @@
 /** `starstack verify DIR` */
 import { Command } from 'commander';
 import type { VerifyRow } from '../evaluation/verify/rows.ts';
-import { verify } from '../evaluation/verify/verify.ts';
+import { type VerifySummary, verify } from '../evaluation/verify/verify.ts';
 import { exitCodes } from './failure.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
-import { formatTable, printJson } from './output.ts';
+import { printJson } from './output.ts';
 import { printable } from './printable.ts';
 
 export function verifyCommand(): Command {
   const command = new Command('verify')
-    .summary("compare a folder's checkpoint with what the published code computed")
+    .summary('compare a model with reference vectors')
     .description(
-      'Runs every file of DIR/expected/ that it knows against the checkpoint in DIR and prints a row for each comparison. ' +
-        'Exit code 1 if any row fails.',
+      'Runs the reference vectors in DIR/expected against the checkpoint in DIR: a row for each comparison. ' +
+        'Exit code 1 when a row fails.',
     )
-    .argument('<dir>', 'a model folder with expected/');
-  return addRuntimeOptions(command).action(run);
+    .argument('<dir>', 'a model folder with a folder expected in it');
+  return addRuntimeOptions(command).action(verifyFolder);
 }
 
-async function run(dir: string, values: CommonValues): Promise<void> {
+async function verifyFolder(dir: string, values: CommonValues): Promise<void> {
+  const events = verify(dir, { device: values.device, threads: values.threads });
   const rows: VerifyRow[] = [];
-  for await (const row of verify(dir, { device: values.device, threads: values.threads })) rows.push(row);
-  const failed = rows.filter((row) => row.status === 'fail').length;
-  const counts = {
-    passed: rows.filter((row) => row.status === 'pass').length,
-    failed,
-    notSupported: rows.filter((row) => row.status === 'not supported').length,
-  };
-  if (values.json) printJson({ ...counts, rows });
-  else {
-    const lines = rows.map(({ status, file, what, ...row }) => [status, file, what, measured(row), row.note ?? '']);
-    const summary = `${counts.passed} rows pass, ${failed} fail, ${counts.notSupported} files not supported yet\n`;
-    process.stdout.write(printable(formatTable(lines) + summary, process.stdout));
+  let summary: VerifySummary;
+  while (true) {
+    const step = await events.next();
+    if (step.done) {
+      summary = step.value;
+      break;
+    }
+    rows.push(step.value);
+    if (!values.json) process.stdout.write(printable(formatRow(step.value), process.stdout));
   }
-  if (failed > 0) process.exitCode = exitCodes.failure;
+  // A folder in which nothing could be compared has not been verified.
+  const verified = summary.failed === 0 && summary.passed > 0;
+  if (!verified) process.exitCode = exitCodes.failure;
+  if (values.json) printJson({ verified, ...summary, rows });
+  else process.stdout.write(`\n${formatSummary(summary)}\n`);
 }
 
-function measured({ error, tolerance, measure }: Pick<VerifyRow, 'error' | 'tolerance' | 'measure'>): string {
-  if (error === undefined || tolerance === undefined) return '';
-  return `${error.toExponential(1)} of ${tolerance.toExponential(0)} ${measure}`;
+/** Rows come one by one: columns have fixed widths, and longer cells push the rest to the right. */
+function formatRow({ status, file, what, error, tolerance, measure, note }: VerifyRow): string {
+  const cells = [status.padEnd(13), file.padEnd(20), what.padEnd(38)];
+  if (tolerance !== undefined) {
+    const size = error === undefined ? '-' : error.toExponential(2);
+    cells.push(`${measure} error ${size}, at most ${tolerance.toExponential(0)}`);
+  }
+  if (note !== undefined) cells.push(note.replaceAll('\n', ' '));
+  return `${cells.join('  ').trimEnd()}\n`;
+}
+
+function formatSummary({ passed, failed, notSupported, device, threads }: VerifySummary): string {
+  const counts = `${passed} passed, ${failed} failed, ${notSupported} not supported`;
+  const nothing = passed + failed === 0 ? '; nothing could be compared' : '';
+  return `${counts}${nothing}; on ${device.chosen} with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 }

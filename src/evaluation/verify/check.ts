@@ -1,6 +1,6 @@
 import type { StarModel } from '../../tasks/star-model.ts';
-import type { TensorValue } from '../../tensor/index.ts';
-import type { ReferenceMeta } from './expected.ts';
+import type { ExpectedFile } from './expected.ts';
+import type { ReferenceMeta } from './reference-meta.ts';
 import type { RowSheet } from './rows.ts';
 
 /** What every check sees. */
@@ -10,13 +10,7 @@ export interface CheckContext {
   readonly meta: ReferenceMeta;
   /** The `expected` folder. */
   readonly folder: string;
-  /** Names of the tensors of the file being checked. */
-  readonly names: readonly string[];
 }
 
-/** Compares what the model computes with one file's tensors. */
-export type Check = (
-  context: CheckContext,
-  expected: (tensor: string) => TensorValue,
-  sheet: RowSheet,
-) => Promise<void>;
+/** Compares what the model computes with one file's tensors. What it throws becomes a failed row. */
+export type Check = (context: CheckContext, file: ExpectedFile, sheet: RowSheet) => Promise<void>;
