@@ -40,7 +40,7 @@ async function verifyFolder(dir: string, values: CommonValues): Promise<void> {
 
 /** Rows come one by one: columns have fixed widths, and longer cells push the rest to the right. */
 function formatRow({ status, file, what, error, tolerance, measure, note }: VerifyRow): string {
-  const cells = [status.padEnd(13), file.padEnd(20), what.padEnd(38)];
+  const cells = [status.padEnd(13), file.padEnd(22), what.padEnd(36)];
   if (tolerance !== undefined) {
     const size = error === undefined ? '-' : error.toExponential(2);
     cells.push(`${measure} error ${size}, at most ${tolerance.toExponential(0)}`);

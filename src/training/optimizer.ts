@@ -14,7 +14,6 @@ import {
   minimum,
   multiply,
   power,
-  reciprocal,
   reduceSum,
   scalar,
   square,
@@ -123,10 +122,10 @@ export function adamW(inputs: UpdateInputs, settings: OptimizerSettings): Update
 interface UpdateFactors {
   /** Clipping's factor, at most 1. */
   readonly clip: Tensor;
-  /** Learning rate over the first moment's bias. */
+  /** Learning rate over the first moment's bias, times the root of the second's. */
   readonly stepSize: Tensor;
-  /** One over the root of the second moment's bias. */
-  readonly inverseRootBias: Tensor;
+  /** Epsilon times the root of the second moment's bias. */
+  readonly epsilon: Tensor;
   /** What decay leaves of a weight. */
   readonly kept: Tensor;
 }
@@ -135,32 +134,33 @@ function updateFactors(
   step: Tensor,
   gradientNorm: Tensor,
   learningRate: Tensor,
-  { beta1, beta2, weightDecay, clipNorm }: OptimizerSettings,
+  { beta1, beta2, epsilon, weightDecay, clipNorm }: OptimizerSettings,
 ): UpdateFactors {
   // In float64, where the powers of a beta near 1 keep their digits.
   const bias = (beta: number) => subtract(1, power(scalar('float64', beta), cast(step, 'float64')));
+  const rootBias = squareRoot(bias(beta2));
   const rate = cast(learningRate, 'float64');
   const float32 = (x: Tensor) => cast(x, 'float32');
   return {
     clip: minimum(divide(clipNorm, add(gradientNorm, 1e-6)), 1),
-    stepSize: float32(divide(rate, bias(beta1))),
-    inverseRootBias: float32(reciprocal(squareRoot(bias(beta2)))),
+    stepSize: float32(divide(multiply(rate, rootBias), bias(beta1))),
+    epsilon: float32(multiply(rootBias, epsilon)),
     kept: float32(subtract(1, multiply(rate, weightDecay))),
   };
 }
 
-/** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε). */
+/** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε√(1−β₂ᵗ)). */
 function updateTensor(
   { weight, firstMoment, secondMoment }: TrainedTensor,
   gradient: Tensor,
-  { clip, stepSize, inverseRootBias, kept }: UpdateFactors,
-  { beta1, beta2, epsilon, weightDecay, decayed }: OptimizerSettings,
+  { clip, stepSize, epsilon, kept }: UpdateFactors,
+  { beta1, beta2, weightDecay, decayed }: OptimizerSettings,
 ): TrainedTensor {
   // The factors of the gradient are joined first: each one saved is a pass over all weights.
   const first = add(multiply(firstMoment, beta1), multiply(gradient, multiply(clip, 1 - beta1)));
   const scaled = multiply(gradient, multiply(clip, Math.sqrt(1 - beta2)));
   const second = add(multiply(secondMoment, beta2), square(scaled));
-  const change = divide(multiply(first, stepSize), add(multiply(squareRoot(second), inverseRootBias), epsilon));
+  const change = divide(multiply(first, stepSize), add(squareRoot(second), epsilon));
   const decays = weightDecay > 0 && (decayed === 'all' || weight.rank >= 2);
   return {
     weight: subtract(decays ? multiply(weight, kept) : weight, change),
