@@ -56,21 +56,11 @@ async function lose(file: string, tensor: string) {
   });
 }
 
-const failures = (rows: readonly VerifyRow[]) =>
-  rows.filter((row) => row.status === 'fail' && row.what !== 'grad_codebook');
-
-/**
- * The gradient by the codebook passes through a softmax at temperature 0.01, which makes the last digit of the convolutions
- * a part in ten thousand: the vectors are 1.3e-4 and 1.6e-4 off what the published code computes in float64, and that code
- * in float32 on another CPU is up to 1.1e-4 and 3.3e-4 off the vectors. `starstack verify` itself keeps the limit of 1e-4.
- */
-const codebookGradientLimit = 4e-4;
+const failures = (rows: readonly VerifyRow[]) => rows.filter((row) => row.status === 'fail');
 
 describe.each(referenceVariants)('%s', (variant) => {
   it('computes what the published code computed', async () => {
     const rows = await rowsOf(referencePath(variant, '.'));
-    const codebook = rows.find((row) => row.what === 'grad_codebook')!;
-    expect(codebook.error).toBeLessThan(codebookGradientLimit);
     expect(failures(rows)).toEqual([]);
     const files = (status: VerifyRow['status']) => [
       ...new Set(rows.filter((row) => row.status === status).map((row) => row.file)),
@@ -175,6 +165,7 @@ describe('a folder whose expectations are wrong', () => {
       'understand: the check',
       'vision: image_odd_size.png',
       'vq: grad_decoder_conv_out',
+      'vq: grad_decoder_conv_out, from own features',
     ]);
   });
 

@@ -18,6 +18,7 @@ export function createProgram(): Command {
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
+    .addHelpText('after', '\nA prompt of several words needs no command: starstack "two red apples" draws.')
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 110) })
     // Errors are told by `reportFailure`, in one line.
     .configureOutput({ outputError: () => {} })
@@ -26,8 +27,14 @@ export function createProgram(): Command {
   return program;
 }
 
+/** A first word with spaces in it is no command but a prompt: `starstack "two red apples"` draws. */
+function withCommand(words: readonly string[]): readonly string[] {
+  return /\S\s+\S/.test(words[0] ?? '') ? ['generate', ...words] : words;
+}
+
 /** Runs a command line without the first two words of `process.argv`; gives the exit code. Throws nothing. */
-export async function run(words: readonly string[]): Promise<number> {
+export async function run(given: readonly string[]): Promise<number> {
+  const words = withCommand(given);
   // Asked before parsing: a command line that cannot be parsed must still be answered in the form that was asked for.
   const options = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
   const report = { json: options.includes('--json'), debug: options.includes('--debug') };

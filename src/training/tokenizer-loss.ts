@@ -14,7 +14,7 @@ import {
   vqEncode,
 } from '../models/vq/tokenizer.ts';
 import { type Declare, parameterShapes, within } from '../nn/parameters.ts';
-import { add, type CompiledProgram, reduceMean, square, subtract } from '../tensor/index.ts';
+import { add, type CompiledProgram, reduceMean, square, stopGradient, subtract } from '../tensor/index.ts';
 import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
 export interface TokenizerShapes {
@@ -22,14 +22,22 @@ export interface TokenizerShapes {
   readonly batch: number;
   /** Pixels on a side. */
   readonly imageSize: number;
+  /**
+   * Reads the features before quantization, `pre_quant [batch, codebookDim, rows, columns]`, beside the pictures: they take
+   * the place of the encoder's own, and gradients flow into the encoder all the same. For comparing with another
+   * implementation from the same point on, since the entropy loss multiplies rounding of the features. Default false.
+   */
+  readonly givenFeatures?: boolean;
 }
 
 /** The stage that trains encoder, codebook and decoder on pictures in [−1, 1]. */
 export function tokenizerStage(
   config: VqConfig,
-  { batch, imageSize }: TokenizerShapes,
+  { batch, imageSize, givenFeatures = false }: TokenizerShapes,
   weights: QuantizerLossOptions = {},
 ): Stage {
+  const { codebookDim, chMult } = config;
+  const side = imageSize / 2 ** (chMult.length - 1);
   const declareAll = (declare: Declare) => {
     const below = within(declare, 'pixel_encoder');
     return {
@@ -40,11 +48,18 @@ export function tokenizerStage(
   };
   return {
     name: 'tokenizer',
-    data: [{ name: 'picture', dtype: 'float32', shape: [batch, 3, imageSize, imageSize] }],
+    data: [
+      { name: 'picture', dtype: 'float32', shape: [batch, 3, imageSize, imageSize] },
+      ...(givenFeatures
+        ? [{ name: 'pre_quant', dtype: 'float32', shape: [batch, codebookDim, side, side] } as const]
+        : []),
+    ],
     trained: parameterShapes(declareAll),
-    loss: (declare, { picture }) => {
+    loss: (declare, { picture, pre_quant }) => {
       const { encoder, codebook, decoder } = declareAll(declare);
-      const preQuant = vqEncode(picture!, encoder, config);
+      const own = vqEncode(picture!, encoder, config);
+      // The difference of two near numbers is exact, so the sum is what was given.
+      const preQuant = pre_quant ? add(own, stopGradient(subtract(pre_quant, own))) : own;
       const quantized = quantize(preQuant, codebook, config);
       const reconstruction = vqDecode(straightThrough(quantized, preQuant.shape[2] as number), decoder, config);
       const pixels = reduceMean(square(subtract(reconstruction, picture!)));
@@ -64,7 +79,7 @@ export function tokenizerStage(
 }
 
 /**
- * The program of the tokenizer's loss from `picture`: `loss` (the sum), `recon_mse`, `vq_loss`, `commit_loss`,
+ * The program of the tokenizer's loss from `picture`, and `pre_quant` where features are given: `loss` (the sum), `recon_mse`, `vq_loss`, `commit_loss`,
  * `entropy_loss`, `codes [batch, places]`, and `grad.<name>` of trained parameters.
  */
 export function compileTokenizerLoss(

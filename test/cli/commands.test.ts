@@ -57,6 +57,13 @@ describe('understand', () => {
 });
 
 describe('generate', () => {
+  test('is what a prompt of several words alone asks for', async () => {
+    const { stdout, stderr, code } = await starstack.run(['two red apples', '--seed', '7', '-o', 'no-command.png']);
+    expect({ stdout, stderr, code }).toEqual({ stdout: 'no-command.png\n', stderr: '', code: 0 });
+    const word = await starstack.run(['genrate']);
+    expect([word.code, word.stderr]).toEqual([2, expect.stringContaining('did you mean generate')]);
+  });
+
   test('gives the tokens of the reference', async () => {
     const { tokens } = await generate(
       meta.reasoning.prompt,
