@@ -11,44 +11,25 @@ import type { Qwen25VLConfig } from '../models/qwen25vl/config.ts';
 import { rotaryTables } from '../models/qwen25vl/positions.ts';
 import { decoder, type Rotary } from '../models/qwen25vl/text-decoder.ts';
 import type { StarConfig } from '../models/star/config.ts';
-import {
-  type Base,
-  declareAdapter,
-  declareBase,
-  declareOutputHead,
-  declarePictureParts,
-  declareStacks,
-  type PictureParts,
-} from '../models/star/parameters.ts';
+import { type Base, declareBase, declarePictureParts, type PictureParts } from '../models/star/parameters.ts';
 import { codeEmbeddings } from '../models/vq/tokenizer.ts';
-import { causalMask, maskedScore } from '../nn/attention.ts';
-import { linear } from '../nn/linear.ts';
 import { geluMlp } from '../nn/mlp.ts';
-import { type Declare, parameterShapes } from '../nn/parameters.ts';
+import type { Declare } from '../nn/parameters.ts';
 import {
-  add,
   arange,
   type CompiledProgram,
   concat,
   constant,
-  divide,
   gather,
-  gatherElements,
-  less,
-  logSoftmax,
   maximum,
-  negate,
-  reduceSum,
-  reshape,
-  scalar,
   slice,
   subtract,
   type Tensor,
   type TensorValue,
   unsqueeze,
-  where,
 } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
+import { checkedIndex, checkSample, paddedMask, paddingOf, pictureLoss, trainedPictureParts } from './picture-loss.ts';
 import { compileLoss, type LossOptions, type Stage, type StageLoss } from './stage.ts';
 
 export interface GenerationShapes {
@@ -68,11 +49,7 @@ export function generationStage(star: StarConfig, qwen: Qwen25VLConfig, shapes: 
       { name: 'prompt_lengths', dtype: 'int64', shape: [batch] },
       { name: 'targets', dtype: 'int64', shape: [batch, star.pixelEncoder.numTokens] },
     ],
-    trained: parameterShapes((declare) => {
-      declareAdapter(declare, star.pixelAdapter);
-      declareStacks(declare, star, qwen);
-      declareOutputHead(declare, star);
-    }),
+    trained: trainedPictureParts(star, qwen),
     loss: (declare, { token_ids, prompt_lengths, targets }) =>
       generationLoss(
         { tokenIds: token_ids!, promptLengths: prompt_lengths!, targets: targets! },
@@ -112,26 +89,21 @@ function generationLoss(
   star: StarConfig,
   { text }: Qwen25VLConfig,
 ): StageLoss {
-  const [batch, promptTokens] = tokenIds.shape as [number, number];
+  const promptTokens = tokenIds.shape[1] as number;
   const imageTokens = targets.shape[1] as number;
   const sequence = promptTokens + imageTokens - 1;
   const previous = slice(targets, 1, 0, imageTokens - 1);
   const pictureInputs = geluMlp(codeEmbeddings(previous, picture.codebook, star.pixelEncoder), picture.adapter);
   const inputs = concat([gather(base.embedding, tokenIds), pictureInputs], 1);
 
-  const padding = subtract(promptTokens, reshape(promptLengths, [batch, 1]));
-  const places = unsqueeze(arange(sequence), 0);
-  const rotary = rotaryOf(maximum(subtract(places, padding), 0), sequence, text);
-  // [batch, 1, 1, sequence]; the floor keeps the sum of both masks at the value of one.
-  const hidden = reshape(where(less(places, padding), scalar('float32', maskedScore), 0), [batch, 1, 1, sequence]);
-  const mask = maximum(add(causalMask(sequence), hidden), maskedScore);
+  const padding = paddingOf(promptLengths, promptTokens);
+  const positions = maximum(subtract(unsqueeze(arange(sequence), 0), padding), 0);
+  const rotary = rotaryOf(positions, sequence, text);
+  const mask = paddedMask(padding, sequence);
 
   let states = decoder(inputs, base.decoder, text, rotary, { mask }).hidden;
   for (const stack of picture.stacks) states = decoder(states, stack, text, rotary, { mask }).hidden;
-  const logits = linear(slice(states, 1, promptTokens - 1), picture.head);
-  const likelihoods = gatherElements(logSoftmax(logits), unsqueeze(targets, 2), 2);
-  const perSample = negate(reduceSum(likelihoods, { axes: [1, 2] }));
-  return { loss: divide(reduceSum(perSample), batch * imageTokens), reported: { per_sample_nll: perSample } };
+  return pictureLoss(states, targets, promptTokens, picture.head);
 }
 
 /** Rotary tables of a text's positions, equal on all three axes. */
@@ -172,19 +144,7 @@ export function generationBatch(
   const tokenIds = new BigInt64Array(batch * promptTokens);
   const targets = new BigInt64Array(batch * numTokens);
   samples.forEach(({ prompt, codes }, row) => {
-    if (prompt.length < 1 || prompt.length > promptTokens) {
-      throw new TrainingError(
-        'batch_invalid',
-        `sample ${row}: a prompt of ${prompt.length} tokens; the program takes 1 to ${promptTokens}`,
-        { sample: row, length: prompt.length },
-      );
-    }
-    if (codes.length !== numTokens) {
-      throw new TrainingError('batch_invalid', `sample ${row}: ${codes.length} codes; an image has ${numTokens}`, {
-        sample: row,
-        length: codes.length,
-      });
-    }
+    checkSample(row, prompt, codes, { promptTokens, numTokens });
     const start = (row + 1) * promptTokens - prompt.length;
     prompt.forEach((id, index) => {
       tokenIds[start + index] = checkedIndex(id, qwen.text.vocabSize, `sample ${row}: token`);
@@ -199,12 +159,4 @@ export function generationBatch(
     prompt_lengths: { dtype: 'int64', shape: [batch], data: lengths },
     targets: { dtype: 'int64', shape: [batch, numTokens], data: targets },
   };
-}
-
-function checkedIndex(value: number, size: number, what: string): bigint {
-  if (Number.isInteger(value) && value >= 0 && value < size) return BigInt(value);
-  throw new TrainingError('batch_invalid', `${what} ${value}: expected a whole number in 0..${size - 1}`, {
-    value,
-    size,
-  });
 }

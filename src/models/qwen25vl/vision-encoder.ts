@@ -1,6 +1,6 @@
 /**
  * The vision encoder of Qwen2.5-VL: patches of 2 x 14 x 14 pixels, attention in windows with a few blocks that see the whole
- * image, 2-D rotary positions, and a merger that makes one token of 2 x 2 patches. One image a run.
+ * image, 2-D rotary positions, and a merger that makes one token of 2 x 2 patches. One image a run, or several of one size.
  */
 import { attention } from '../../nn/attention.ts';
 import { declareLinear, type Linear, linear } from '../../nn/linear.ts';
@@ -66,6 +66,8 @@ export interface VisionPlacement {
   readonly patchPlaces: Tensor;
   /** Where in window order each token of the image stands, in reading order: `[patches / merge²]` int64. */
   readonly tokenOrder: Tensor;
+  /** Images of equal size whose patches follow one another. Default 1. */
+  readonly images?: number;
 }
 
 /**
@@ -104,7 +106,8 @@ function visionAttention(
   const [q, k, v] = [rotate(query), rotate(key), value];
   const shape = { heads, keyValueHeads: heads, headDim };
   if (whole) {
-    const { output } = attention(q, k, v, shape, { mask: undefined });
+    const perImage = (states: Tensor) => reshape(states, [placement.images ?? 1, -1, hiddenSize]);
+    const { output } = attention(perImage(q), perImage(k), perImage(v), shape, { mask: undefined });
     return linear(reshape(output, x.shape), block.projection);
   }
   const windowed = (states: Tensor) => gather(reshape(states, x.shape), placement.windowPatches);

@@ -43,7 +43,21 @@ export function visionFeeds(
   grid: GridThw,
   config: Qwen25VLVisionConfig,
 ): Record<string, TensorValue> {
-  const layout = visionLayout([grid], config);
+  const { order, ...placement } = visionPlacement([grid], config);
+  return { patches: reorderPatches(pixelValues, order), ...placement };
+}
+
+/** Patches `[patches, …]` in reading order of merge blocks to window order, as `visionPlacement` gives it. */
+export function reorderPatches({ data, shape }: TensorValue, order: Int32Array): TensorValue {
+  return reorder(data as Float32Array, order, shape[1]!);
+}
+
+/**
+ * Where the patches of images lie: the program's inputs but for the patches themselves, and `order [patches]`, the patch
+ * in reading order that stands at each place of window order.
+ */
+export function visionPlacement(grids: readonly GridThw[], config: Qwen25VLVisionConfig) {
+  const layout = visionLayout(grids, config);
   const merge = config.spatialMergeSize ** 2;
   const order = new Int32Array(layout.patches);
   layout.windowIndex.forEach((block, place) => {
@@ -64,7 +78,7 @@ export function visionFeeds(
   });
   const half = config.headDim / 2;
   return {
-    patches: reorder(pixelValues.data as Float32Array, order, pixelValues.shape[1]!),
+    order,
     cosine: reorder(layout.rotary.cos, order, half),
     sine: reorder(layout.rotary.sin, order, half),
     positions: int64(
@@ -72,7 +86,7 @@ export function visionFeeds(
       BigInt64Array.from({ length: layout.patches }, (_, index) => BigInt(index)),
     ),
     window_patches: int64([windows, places], windowPatches),
-    window_mask: { dtype: 'float32', shape: [windows, 1, 1, places], data: windowMask },
+    window_mask: { dtype: 'float32' as const, shape: [windows, 1, 1, places], data: windowMask },
     patch_places: int64([layout.patches], patchPlaces),
     token_order: int64(
       [layout.tokens],
