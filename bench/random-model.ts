@@ -85,6 +85,7 @@ export function benchConfigs(shapes: BenchShapes): { star: StarConfig; qwen: Qwe
       chMult: [1],
       zChannels: 32,
       resBlocks: 1,
+      normGroups: 32,
       l2Norm: false,
       commitLossBeta: 0.25,
     },

@@ -24,18 +24,18 @@ export function convolution(x: Tensor, { weight, bias }: Convolution): Tensor {
 export interface GroupNorm {
   readonly weight: Tensor;
   readonly bias: Tensor;
+  readonly groups: number;
 }
 
-/** As in the published code; channels must divide by it. */
-export const normGroups = 32;
 const epsilon = 1e-6;
 
-export function declareGroupNorm(declare: Declare, channels: number): GroupNorm {
-  return { weight: declare('weight', [channels]), bias: declare('bias', [channels]) };
+/** Norms of a part; `groups` divides every number of channels. */
+export function declareGroupNorm(declare: Declare, channels: number, groups: number): GroupNorm {
+  return { weight: declare('weight', [channels]), bias: declare('bias', [channels]), groups };
 }
 
-export function normalize(x: Tensor, { weight, bias }: GroupNorm): Tensor {
-  return groupNorm(x, weight, bias, normGroups, epsilon);
+export function normalize(x: Tensor, { weight, bias, groups }: GroupNorm): Tensor {
+  return groupNorm(x, weight, bias, groups, epsilon);
 }
 
 export interface ResidualBlock {
@@ -47,11 +47,11 @@ export interface ResidualBlock {
   readonly shortcut?: Convolution;
 }
 
-export function declareResidualBlock(declare: Declare, inputs: number, outputs: number): ResidualBlock {
+export function declareResidualBlock(declare: Declare, inputs: number, outputs: number, groups: number): ResidualBlock {
   const block = {
-    norm1: declareGroupNorm(within(declare, 'norm1'), inputs),
+    norm1: declareGroupNorm(within(declare, 'norm1'), inputs, groups),
     conv1: declareConvolution(within(declare, 'conv1'), inputs, outputs, 3),
-    norm2: declareGroupNorm(within(declare, 'norm2'), outputs),
+    norm2: declareGroupNorm(within(declare, 'norm2'), outputs, groups),
     conv2: declareConvolution(within(declare, 'conv2'), outputs, outputs, 3),
   };
   if (inputs === outputs) return block;
@@ -72,10 +72,10 @@ export interface AttentionBlock {
   readonly output: Convolution;
 }
 
-export function declareAttentionBlock(declare: Declare, channels: number): AttentionBlock {
+export function declareAttentionBlock(declare: Declare, channels: number, groups: number): AttentionBlock {
   const projection = (name: string) => declareConvolution(within(declare, name), channels, channels, 1);
   return {
-    norm: declareGroupNorm(within(declare, 'norm'), channels),
+    norm: declareGroupNorm(within(declare, 'norm'), channels, groups),
     query: projection('q'),
     key: projection('k'),
     value: projection('v'),

@@ -39,6 +39,7 @@ describe('parseStarConfig', () => {
         chMult: [1, 2, 2, 4, 8],
         zChannels: 512,
         resBlocks: 2,
+        normGroups: 32,
         l2Norm: false,
         commitLossBeta: 0.25,
       },

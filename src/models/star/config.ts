@@ -3,8 +3,8 @@
  *
  * The published file leaves some sizes of the pixel encoder to the code: `VQ_Model` of
  * star/models/pixel_encoder/vq_model.py fixes ch 256, multipliers 1,2,2,4,8, z 512, and its `ModelArgs` two residual
- * blocks and an unnormalised codebook. Here they are defaults, and the optional keys `ch`, `ch_mult`, `z_channels` and
- * `num_res_blocks` of `pixel_encoder` override them for smaller models.
+ * blocks and an unnormalised codebook. Here they are defaults, and the optional keys `ch`, `ch_mult`, `z_channels`,
+ * `num_res_blocks` and `norm_groups` (32) of `pixel_encoder` override them for smaller models.
  * `pixel_output_head.image_token_embed` is accepted and not kept: the published code never uses it.
  */
 import { z } from 'zod';
@@ -44,6 +44,8 @@ export interface PixelEncoderConfig {
   readonly chMult: readonly number[];
   readonly zChannels: number;
   readonly resBlocks: number;
+  /** Groups of the norms; the published code's 32. */
+  readonly normGroups: number;
   /** Whether codes are compared and returned normalised; false in all published models. */
   readonly l2Norm: boolean;
   /** Weight of the commitment loss in training; the published code's default 0.25. */
@@ -61,9 +63,6 @@ export interface PixelAdapterConfig {
 export interface StackConfig {
   readonly numLayers: number;
 }
-
-/** Channels in a group norm of the tokenizer come in this many groups. */
-const normGroups = 32;
 
 const count = z
   .int()
@@ -86,6 +85,7 @@ const schema = z.object({
     ch_mult: z.array(count).min(1).max(8).default([1, 2, 2, 4, 8]),
     z_channels: count.default(512),
     num_res_blocks: count.default(2),
+    norm_groups: count.default(32),
   }),
   pixel_adapter: z.object({
     model_name: z.literal('MLP_GELU'),
@@ -140,9 +140,9 @@ function normalPixelEncoder(raw: z.output<typeof schema>['pixel_encoder'], file:
     got: `${raw.num_tokens}`,
   });
   const channels = raw.ch_mult.map((multiplier) => raw.ch * multiplier);
-  requireConfig(raw.ch % normGroups === 0, file, {
+  requireConfig(raw.ch % raw.norm_groups === 0, file, {
     path: 'pixel_encoder.ch',
-    expected: `a multiple of ${normGroups}, the groups of its norms`,
+    expected: `a multiple of ${raw.norm_groups}, the groups of its norms`,
     got: `${raw.ch}`,
   });
   requireConfig(channels.at(-1)! % raw.num_heads === 0, file, {
@@ -164,6 +164,7 @@ function normalPixelEncoder(raw: z.output<typeof schema>['pixel_encoder'], file:
     chMult: raw.ch_mult,
     zChannels: raw.z_channels,
     resBlocks: raw.num_res_blocks,
+    normGroups: raw.norm_groups,
     l2Norm: false,
     commitLossBeta: 0.25,
   };

@@ -70,11 +70,11 @@ export function declareCodebook(declare: Declare, { codebookSize, codebookDim }:
   return declare(codebookName, [codebookSize, codebookDim]);
 }
 
-function declareMiddle(declare: Declare, channels: number): Trunk['middle'] {
+function declareMiddle(declare: Declare, channels: number, groups: number): Trunk['middle'] {
   return [
-    declareResidualBlock(within(declare, 'mid.0'), channels, channels),
-    declareAttentionBlock(within(declare, 'mid.1'), channels),
-    declareResidualBlock(within(declare, 'mid.2'), channels, channels),
+    declareResidualBlock(within(declare, 'mid.0'), channels, channels, groups),
+    declareAttentionBlock(within(declare, 'mid.1'), channels, groups),
+    declareResidualBlock(within(declare, 'mid.2'), channels, channels, groups),
   ];
 }
 
@@ -83,15 +83,15 @@ function declareLevel(
   inputs: number,
   outputs: number,
   blocks: number,
-  options: { attention: boolean; resample: string | undefined },
+  options: { attention: boolean; resample: string | undefined; groups: number },
 ): Level {
   const indices = Array.from({ length: blocks }, (_, index) => index);
   const level = {
     residual: indices.map((index) =>
-      declareResidualBlock(within(declare, `res.${index}`), index === 0 ? inputs : outputs, outputs),
+      declareResidualBlock(within(declare, `res.${index}`), index === 0 ? inputs : outputs, outputs, options.groups),
     ),
     attention: options.attention
-      ? indices.map((index) => declareAttentionBlock(within(declare, `attn.${index}`), outputs))
+      ? indices.map((index) => declareAttentionBlock(within(declare, `attn.${index}`), outputs, options.groups))
       : [],
   };
   if (!options.resample) return level;
@@ -99,7 +99,7 @@ function declareLevel(
 }
 
 export function declareVqEncoder(declare: Declare, config: VqConfig): VqEncoder {
-  const { ch, chMult, resBlocks, zChannels } = config;
+  const { ch, chMult, resBlocks, zChannels, normGroups: groups } = config;
   const encoder = within(declare, 'encoder');
   const last = chMult.length - 1;
   const sizes = chMult.map((multiplier) => ch * multiplier);
@@ -110,34 +110,35 @@ export function declareVqEncoder(declare: Declare, config: VqConfig): VqEncoder 
       declareLevel(within(encoder, `conv_blocks.${level}`), level === 0 ? ch : sizes[level - 1]!, size, resBlocks, {
         attention: level === last,
         resample: level === last ? undefined : 'downsample.conv',
+        groups,
       }),
     ),
-    middle: declareMiddle(encoder, lowest),
-    norm: declareGroupNorm(within(encoder, 'norm_out'), lowest),
+    middle: declareMiddle(encoder, lowest, groups),
+    norm: declareGroupNorm(within(encoder, 'norm_out'), lowest, groups),
     output: declareConvolution(within(encoder, 'conv_out'), lowest, zChannels, 3),
     quantConvolution: declareConvolution(within(declare, 'quant_conv'), zChannels, config.codebookDim, 1),
   };
 }
 
 export function declareVqDecoder(declare: Declare, config: VqConfig): VqDecoder {
-  const { ch, chMult, resBlocks, zChannels } = config;
+  const { ch, chMult, resBlocks, zChannels, normGroups: groups } = config;
   const decoder = within(declare, 'decoder');
   const sizes = chMult.map((multiplier) => ch * multiplier).reverse();
   const last = sizes.length - 1;
   return {
     postQuantConvolution: declareConvolution(within(declare, 'post_quant_conv'), config.codebookDim, zChannels, 1),
     input: declareConvolution(within(decoder, 'conv_in'), zChannels, sizes[0]!, 3),
-    middle: declareMiddle(decoder, sizes[0]!),
+    middle: declareMiddle(decoder, sizes[0]!, groups),
     levels: sizes.map((size, level) =>
       declareLevel(
         within(decoder, `conv_blocks.${level}`),
         level === 0 ? sizes[0]! : sizes[level - 1]!,
         size,
         resBlocks + 1,
-        { attention: level === 0, resample: level === last ? undefined : 'upsample.conv' },
+        { attention: level === 0, resample: level === last ? undefined : 'upsample.conv', groups },
       ),
     ),
-    norm: declareGroupNorm(within(decoder, 'norm_out'), sizes[last]!),
+    norm: declareGroupNorm(within(decoder, 'norm_out'), sizes[last]!, groups),
     output: declareConvolution(within(decoder, 'conv_out'), sizes[last]!, 3, 3),
   };
 }
