@@ -26,7 +26,7 @@ export function layoutText(scene: Scene, grid: number, { colours = false }: Layo
 }
 
 /** The nearest thing that covers the cell by half or has its centre in it. */
-function ownerOf(scene: Scene, grid: number, row: number, column: number): WorldObject | undefined {
+export function ownerOf(scene: Scene, grid: number, row: number, column: number): WorldObject | undefined {
   const [left, top, side] = [column / grid, row / grid, 1 / grid];
   let owner: WorldObject | undefined;
   for (const object of scene.objects) {
