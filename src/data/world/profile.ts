@@ -1,0 +1,143 @@
+/** Which scenes are sampled: a world's classes, looks, sizes and mixture as data. */
+import { z } from 'zod';
+import { colours, styles } from './scene.ts';
+import { isWorldClass, worldClasses } from './vocabulary.ts';
+
+const share = z.number().min(0).max(1);
+const weight = z.number().nonnegative();
+
+/** At least one weight is above zero. */
+const weighs = (list: readonly number[]) => list.some((value) => value > 0);
+
+export const worldProfileSchema = z.strictObject({
+  name: z.string().min(1),
+  classes: z
+    .array(z.string().refine(isWorldClass, 'not a class of the world'))
+    .min(2)
+    .refine((names) => new Set(names).size === names.length, 'a class twice'),
+  /** A scene has one style. */
+  styles: z.array(z.enum(styles)).min(1),
+  /** Only each class's plainest sprite, or all of its sprites. */
+  sprites: z.enum(['plainest', 'all']),
+  colours: z.array(z.enum(colours)).min(2),
+  /** Chance that an object is tinted where the kind of scene does not decide it. */
+  colouredShare: share,
+  /** Objects' edges lie on multiples of 1/grid of the side. */
+  grid: z.int().min(2).max(64),
+  /** Objects' sides in units of 1/grid. */
+  sizes: z
+    .array(z.strictObject({ cells: z.int().min(1), weight }))
+    .min(1)
+    .refine((list) => weighs(list.map((size) => size.weight)), 'no weight'),
+  /** The most that two boxes may share, of the smaller one's area. */
+  maxOverlap: share,
+  /** How many objects counting and mixed scenes have; the other kinds have one or two. */
+  counts: z
+    .array(z.strictObject({ count: z.int().min(2).max(6), weight }))
+    .refine((list) => weighs(list.map((size) => size.weight)), 'no weight'),
+  /** The mixture of kinds of scenes. */
+  kinds: z
+    .strictObject({
+      /** One object. */
+      single: weight,
+      /** Two or more of one class, one sprite and one colour, nothing else. */
+      counting: weight,
+      /** Two classes in exactly one of GenEval's four relations. */
+      relation: weight,
+      /** Two classes in two colours. */
+      colours: weight,
+      /** Two or more of any. */
+      mixed: weight,
+    })
+    .refine((kinds) => weighs(Object.values(kinds)), 'no weight'),
+  /** Chance that a further object of a mixed scene is of a class that is there already. */
+  repeatShare: share,
+  /** How many times likelier a class is beside one of its own kind (`companionsOf`): POPE needs such habits. */
+  affinity: z.number().min(1),
+  background: z.strictObject({ colours: z.array(z.enum(colours)).min(2), gradientShare: share }),
+  /** Chance that an object is mirrored. */
+  flipShare: share,
+});
+export type WorldProfile = z.infer<typeof worldProfileSchema>;
+
+/** Everything: all classes, sprites, styles and colours; for pictures from 128 pixels on. */
+export const fullWorld: WorldProfile = {
+  name: 'full',
+  classes: worldClasses.map(({ name }) => name),
+  styles: [...styles],
+  sprites: 'all',
+  colours: [...colours],
+  colouredShare: 0.6,
+  grid: 16,
+  sizes: [
+    { cells: 3, weight: 1 },
+    { cells: 4, weight: 2 },
+    { cells: 5, weight: 2 },
+    { cells: 6, weight: 2 },
+    { cells: 8, weight: 1 },
+  ],
+  maxOverlap: 0.1,
+  counts: [
+    { count: 2, weight: 3 },
+    { count: 3, weight: 3 },
+    { count: 4, weight: 3 },
+    { count: 5, weight: 2 },
+    { count: 6, weight: 1 },
+  ],
+  kinds: { single: 2, counting: 2, relation: 2, colours: 2, mixed: 2 },
+  repeatShare: 0.25,
+  affinity: 6,
+  background: { colours: [...colours], gradientShare: 0.3 },
+  flipShare: 0.5,
+};
+
+/** A world for 64 pixels: 30 classes that can be told apart at 16 pixels, in two styles, on a grid of 8 pixels. */
+export const nanoWorld: WorldProfile = {
+  ...fullWorld,
+  name: 'nano',
+  classes: [
+    'bicycle',
+    'car',
+    'airplane',
+    'bus',
+    'boat',
+    'traffic light',
+    'stop sign',
+    'bird',
+    'cat',
+    'dog',
+    'elephant',
+    'giraffe',
+    'teddy bear',
+    'umbrella',
+    'suitcase',
+    'sports ball',
+    'kite',
+    'bottle',
+    'wine glass',
+    'cup',
+    'banana',
+    'apple',
+    'carrot',
+    'pizza',
+    'donut',
+    'cake',
+    'chair',
+    'tv',
+    'clock',
+    'scissors',
+  ],
+  styles: ['noto', 'twemoji'],
+  sprites: 'plainest',
+  grid: 8,
+  sizes: [
+    { cells: 2, weight: 1 },
+    { cells: 3, weight: 1 },
+  ],
+  maxOverlap: 0,
+  counts: [
+    { count: 2, weight: 2 },
+    { count: 3, weight: 2 },
+    { count: 4, weight: 2 },
+  ],
+};
