@@ -1,0 +1,137 @@
+/** What real training data is asked for with, checked. */
+import { z } from 'zod';
+import { DataError } from '../error.ts';
+
+const square = z.strictObject({
+  size: z.int().min(1).max(16_384),
+  crop: z.enum(['centre', 'random', 'pad']).default('centre'),
+  flip: z.number().min(0).max(1).default(0),
+  filter: z.enum(['bilinear', 'bicubic', 'lanczos']).default('bicubic'),
+  fill: z.tuple([z.int().min(0).max(255), z.int().min(0).max(255), z.int().min(0).max(255)]).default([255, 255, 255]),
+});
+
+/** Options of every kind. */
+const common = {
+  /** Decides order, crops, flips and which of several captions is taken. */
+  seed: z.int().min(0).default(0),
+  /** False: the data's own order, every epoch. */
+  shuffle: z.boolean().default(true),
+  /** Samples in work or ready at a time; so many decoded pictures are in memory. */
+  prefetch: z.int().min(1).max(64).default(4),
+  /** Most pixels of a picture, checked on its header. */
+  maxPixels: z.int().min(1).default(33_000_000),
+  /** Shortest side of a picture, in pixels. */
+  minSide: z.int().min(1).default(1),
+  /** Most bytes of an encoded picture. */
+  maxImageBytes: z
+    .int()
+    .min(1)
+    .max(2 ** 30)
+    .default(64 * 2 ** 20),
+  /** Undefined: pictures keep their sizes. */
+  square: square.optional(),
+};
+
+const key = z.string().min(1).max(256);
+const path = z.string().min(1).max(4096);
+
+const folder = z.strictObject({
+  kind: z.literal('folder'),
+  folder: path,
+  /**
+   * Where captions are: `sidecar` (name.txt beside name.jpg), `captions.json` ({"name.jpg": "caption"}), or
+   * `metadata.jsonl` (Hugging Face imagefolder). `auto` takes metadata.jsonl or captions.json where it is there.
+   */
+  captions: z.enum(['auto', 'sidecar', 'captions.json', 'metadata.jsonl']).default('auto'),
+  /** Key of the caption in metadata.jsonl. */
+  captionKey: key.default('text'),
+  ...common,
+});
+
+const lines = {
+  kind: z.literal('jsonl'),
+  /** The JSON Lines file. */
+  file: path,
+  /** Folder that pictures lie in; the file's own unless given. */
+  folder: path.optional(),
+  /** Most bytes of a line. */
+  maxLineBytes: z
+    .int()
+    .min(1)
+    .max(2 ** 28)
+    .default(2 ** 20),
+  ...common,
+};
+
+const jsonl = z.strictObject({ ...lines, imageKey: key.default('image'), captionKey: key.default('caption') });
+
+const webdataset = z.strictObject({
+  kind: z.literal('webdataset'),
+  folder: path,
+  /** Names with braces, as in `train-{0000..0099}.tar` or `{a,b}.tar`; every .tar file of the folder unless given. */
+  shards: path.optional(),
+  /** Samples that the order is mixed among; only where they lie is in memory. */
+  shuffleBuffer: z.int().min(1).max(100_000).default(2000),
+  /** Key of the caption where it comes as .json. */
+  captionKey: key.default('caption'),
+  ...common,
+});
+
+const parquet = z.strictObject({
+  kind: z.literal('parquet'),
+  folder: path,
+  /** As for webdataset; every .parquet file of the folder unless given. */
+  files: path.optional(),
+  /** A column of bytes, or of `{bytes, path}` as Hugging Face writes it. */
+  imageColumn: key.default('image'),
+  captionColumn: key.default('caption'),
+  /** Row groups that the order is mixed among and that are held in memory, encoded. */
+  groupsAtOnce: z.int().min(1).max(64).default(2),
+  /** Most bytes of a row group, before and after decompression. */
+  maxGroupBytes: z
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .default(2 ** 29),
+  ...common,
+});
+
+const imageText = z.discriminatedUnion('kind', [folder, jsonl, webdataset, parquet]);
+
+const editPairs = z.strictObject({
+  ...lines,
+  sourceKey: key.default('source'),
+  targetKey: key.default('target'),
+  instructionKey: key.default('instruction'),
+});
+
+const conversations = z.strictObject({
+  ...lines,
+  imageKey: key.default('image'),
+  conversationsKey: key.default('conversations'),
+});
+
+/** What a caller may write: everything that has a default may be left out. */
+export type ImageTextConfig = z.input<typeof imageText>;
+export type EditPairConfig = z.input<typeof editPairs>;
+export type ConversationConfig = z.input<typeof conversations>;
+
+export type FolderOptions = z.output<typeof folder>;
+export type JsonlOptions = z.output<typeof jsonl>;
+export type WebdatasetOptions = z.output<typeof webdataset>;
+export type ParquetOptions = z.output<typeof parquet>;
+export type EditPairOptions = z.output<typeof editPairs>;
+export type ConversationOptions = z.output<typeof conversations>;
+
+function parse<T>(schema: z.ZodType<T>, config: unknown): T {
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.join('.') || 'data';
+  throw new DataError('data_option_invalid', `${where}: ${issue?.message}`, { issues: parsed.error.issues });
+}
+
+/** Each throws `DataError` (`data_option_invalid`) for an unknown option or a value out of range. */
+export const parseImageText = (config: unknown) => parse(imageText, config);
+export const parseEditPairs = (config: unknown) => parse(editPairs, config);
+export const parseConversations = (config: unknown) => parse(conversations, config);
