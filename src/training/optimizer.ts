@@ -36,6 +36,11 @@ export interface OptimizerOptions {
   readonly decayed?: 'matrices' | 'all' | undefined;
   /** Largest norm of all gradients together; above 0, or `Infinity` for no clipping. Default 1. */
   readonly clipNorm?: number | undefined;
+  /**
+   * Decay of the running average of weights (EMA), in [0, 1); 0 keeps no average. After update t it is at most
+   * (1 + t)/(10 + t), so that the average forgets its start. Default 0.
+   */
+  readonly averageDecay?: number | undefined;
 }
 
 export type OptimizerSettings = { readonly [K in keyof OptimizerOptions]-?: NonNullable<OptimizerOptions[K]> };
@@ -49,6 +54,7 @@ export function optimizerSettings(options: OptimizerOptions = {}): OptimizerSett
     weightDecay = 0.01,
     decayed = 'matrices',
     clipNorm = 1,
+    averageDecay = 0,
   } = options;
   const require = (fits: boolean, name: string, value: number | string, expected: string) => {
     if (fits) return;
@@ -60,7 +66,8 @@ export function optimizerSettings(options: OptimizerOptions = {}): OptimizerSett
   require(weightDecay >= 0 && weightDecay < Infinity, 'weightDecay', weightDecay, 'a number of at least 0');
   require(decayed === 'matrices' || decayed === 'all', 'decayed', decayed, 'matrices or all');
   require(clipNorm > 0, 'clipNorm', clipNorm, 'a number above 0');
-  return { beta1, beta2, epsilon, weightDecay, decayed, clipNorm };
+  require(averageDecay >= 0 && averageDecay < 1, 'averageDecay', averageDecay, 'a number in [0, 1)');
+  return { beta1, beta2, epsilon, weightDecay, decayed, clipNorm, averageDecay };
 }
 
 /** A trained tensor and its running means, all of one shape, float32. */
@@ -68,6 +75,8 @@ export interface TrainedTensor {
   readonly weight: Tensor;
   readonly firstMoment: Tensor;
   readonly secondMoment: Tensor;
+  /** Running average of the weight, where there is one. */
+  readonly average?: Tensor | undefined;
 }
 
 export interface UpdateInputs {
@@ -91,31 +100,41 @@ export interface Updated {
   readonly applied: Tensor;
 }
 
-/** One step: checks loss and gradients, clips, updates. */
+/** One step: checks loss and gradients, clips, updates weights, moments and, where there are any, averages. */
 export function adamW(inputs: UpdateInputs, settings: OptimizerSettings): Updated {
   const { tensors, gradients, loss, updates, learningRate } = inputs;
   const gradientNorm = squareRoot(gradients.map((gradient) => reduceSum(square(gradient))).reduce(add));
   const finite = (x: Tensor) => less(absolute(x), Infinity);
   const applied = and(finite(loss), finite(gradientNorm));
-  const unpack = ({ weight, firstMoment, secondMoment }: TrainedTensor) => [weight, firstMoment, secondMoment];
   const [count, ...flat] = cond(applied, {
     whenTrue: () => {
       const step = add(updates, 1);
       const factors = updateFactors(step, gradientNorm, learningRate, settings);
       const updated = tensors.map((tensor, index) => updateTensor(tensor, gradients[index]!, factors, settings));
-      return [step, ...updated.flatMap(unpack)];
+      return [step, ...updated.flatMap(unpackTrained)];
     },
-    whenFalse: () => [updates, ...tensors.flatMap(unpack)],
+    whenFalse: () => [updates, ...tensors.flatMap(unpackTrained)],
   });
   return {
-    tensors: tensors.map((_, index) => {
-      const [weight, firstMoment, secondMoment] = flat.slice(3 * index, 3 * index + 3) as [Tensor, Tensor, Tensor];
-      return { weight, firstMoment, secondMoment };
-    }),
+    tensors: packTrained(flat, tensors.length),
     updates: count!,
     gradientNorm,
     applied,
   };
+}
+
+/** Weight, moments and average of a tensor in the order that `packTrained` reads. */
+export function unpackTrained({ weight, firstMoment, secondMoment, average }: TrainedTensor): Tensor[] {
+  return average ? [weight, firstMoment, secondMoment, average] : [weight, firstMoment, secondMoment];
+}
+
+/** The inverse of `unpackTrained` for `count` tensors, with averages where there are enough parts for them. */
+export function packTrained(parts: readonly Tensor[], count: number): TrainedTensor[] {
+  const each = parts.length / count;
+  return Array.from({ length: count }, (_, index) => {
+    const [weight, firstMoment, secondMoment, average] = parts.slice(each * index, each * (index + 1));
+    return { weight: weight!, firstMoment: firstMoment!, secondMoment: secondMoment!, average };
+  });
 }
 
 /** Scalars that all tensors of a step share. */
@@ -128,32 +147,37 @@ interface UpdateFactors {
   readonly epsilon: Tensor;
   /** What decay leaves of a weight. */
   readonly kept: Tensor;
+  /** Parts of the old average and of the new weight in the new average. */
+  readonly average: readonly [old: Tensor, weight: Tensor];
 }
 
 function updateFactors(
   step: Tensor,
   gradientNorm: Tensor,
   learningRate: Tensor,
-  { beta1, beta2, epsilon, weightDecay, clipNorm }: OptimizerSettings,
+  { beta1, beta2, epsilon, weightDecay, clipNorm, averageDecay }: OptimizerSettings,
 ): UpdateFactors {
   // In float64, where the powers of a beta near 1 keep their digits.
   const bias = (beta: number) => subtract(1, power(scalar('float64', beta), cast(step, 'float64')));
   const rootBias = squareRoot(bias(beta2));
   const rate = cast(learningRate, 'float64');
   const float32 = (x: Tensor) => cast(x, 'float32');
+  const done = cast(step, 'float64');
+  const oldAverage = minimum(divide(add(done, 1), add(done, 10)), averageDecay);
   return {
     clip: minimum(divide(clipNorm, add(gradientNorm, 1e-6)), 1),
     stepSize: float32(divide(multiply(rate, rootBias), bias(beta1))),
     epsilon: float32(multiply(rootBias, epsilon)),
     kept: float32(subtract(1, multiply(rate, weightDecay))),
+    average: [float32(oldAverage), float32(subtract(1, oldAverage))],
   };
 }
 
 /** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε√(1−β₂ᵗ)). */
 function updateTensor(
-  { weight, firstMoment, secondMoment }: TrainedTensor,
+  { weight, firstMoment, secondMoment, average }: TrainedTensor,
   gradient: Tensor,
-  { clip, stepSize, epsilon, kept }: UpdateFactors,
+  { clip, stepSize, epsilon, kept, average: [old, fresh] }: UpdateFactors,
   { beta1, beta2, weightDecay, decayed }: OptimizerSettings,
 ): TrainedTensor {
   // The factors of the gradient are joined first: each one saved is a pass over all weights.
@@ -162,9 +186,11 @@ function updateTensor(
   const second = add(multiply(secondMoment, beta2), square(scaled));
   const change = divide(multiply(first, stepSize), add(squareRoot(second), epsilon));
   const decays = weightDecay > 0 && (decayed === 'all' || weight.rank >= 2);
+  const moved = subtract(decays ? multiply(weight, kept) : weight, change);
   return {
-    weight: subtract(decays ? multiply(weight, kept) : weight, change),
+    weight: moved,
     firstMoment: first,
     secondMoment: second,
+    average: average && add(multiply(average, old), multiply(moved, fresh)),
   };
 }

@@ -15,6 +15,11 @@ export interface DataPort extends PortType {
 export interface StageLoss {
   /** Scalar. */
   readonly loss: Tensor;
+  /**
+   * How much a batch counts beside others of the same step, scalar float32 above 0: the count that the loss is a mean
+   * over, say. Default: all count alike.
+   */
+  readonly weight?: Tensor | undefined;
   readonly reported: Readonly<Record<string, Tensor>>;
 }
 

@@ -5,22 +5,32 @@
  */
 import type { Declare } from '../nn/parameters.ts';
 import {
+  add,
   type CompiledProgram,
   compile,
+  divide,
+  full,
   gather,
   gradients,
   input,
   loop,
+  multiply,
   reshape,
+  scalar,
   type Tensor,
 } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
-import { adamW, type OptimizerOptions, optimizerSettings, type TrainedTensor } from './optimizer.ts';
+import { adamW, type OptimizerOptions, optimizerSettings, packTrained, unpackTrained } from './optimizer.ts';
 import { byName, recordDeclared, type Stage } from './stage.ts';
 
 export interface TrainingStepOptions {
   /** Steps of one run, at least 1. Default 1. */
   readonly steps?: number | undefined;
+  /**
+   * Batches whose gradients make one step, at least 1: one after another, so that memory is that of one. Their losses
+   * are averaged by the stage's `weight`. Default 1.
+   */
+  readonly accumulate?: number | undefined;
   readonly optimizer?: OptimizerOptions | undefined;
 }
 
@@ -29,51 +39,58 @@ export const stateNames = {
   weight: 'weight.',
   firstMoment: 'first_moment.',
   secondMoment: 'second_moment.',
+  average: 'average.',
   updates: 'updates',
 } as const;
+
+/** What every training program measures, beside what its stage reports. */
+export const measuredNames = ['loss', 'gradient_norm', 'applied'] as const;
 
 /**
  * The program of `steps` training steps.
  *
  * State, in and (with `next.` in front) out: `weight.<name>`, `first_moment.<name>`, `second_moment.<name>` float32 for
- * each trained parameter, and `updates`, int64 scalar, the updates made so far.
- * Further inputs: `learning_rate [steps]`, and the stage's data, each `[steps, ...]`.
+ * each trained parameter, `average.<name>` too where the optimizer averages, and `updates`, int64 scalar, the updates
+ * made so far.
+ * Further inputs: `learning_rate [steps]`, and the stage's data, each `[steps, ...]`, or `[steps, accumulate, ...]` where
+ * `accumulate` is not 1.
  * Further outputs, `[steps, ...]`: `loss`, `gradient_norm` (before clipping), `applied` (bool: false where loss or norm
- * was not finite and the state stayed as it was), and what the stage reports.
+ * was not finite and the state stayed as it was), and what the stage reports, `[steps, accumulate, ...]` where
+ * `accumulate` is not 1.
  *
  * @param declareFrozen gives the parameters that are not trained.
  */
 export function compileTrainingStep(
   stage: Stage,
   declareFrozen: Declare,
-  { steps = 1, optimizer }: TrainingStepOptions = {},
+  { steps = 1, accumulate = 1, optimizer }: TrainingStepOptions = {},
 ): CompiledProgram {
-  if (!Number.isSafeInteger(steps) || steps < 1) {
-    throw new TrainingError('training_option_invalid', `steps is ${steps}: expected a whole number of at least 1`);
+  for (const [name, value] of Object.entries({ steps, accumulate })) {
+    if (Number.isSafeInteger(value) && value >= 1) continue;
+    throw new TrainingError('training_option_invalid', `${name} is ${value}: expected a whole number of at least 1`);
   }
   const settings = optimizerSettings(optimizer);
   const names = [...stage.trained.keys()];
-  const states = stateInputs(stage);
+  const states = stateInputs(stage, settings.averageDecay > 0);
   const learningRates = input('learning_rate', 'float32', [steps]);
-  const data = stage.data.map(({ name, dtype, shape }) => input(name, dtype, [steps, ...shape]));
+  const axes = accumulate === 1 ? [steps] : [steps, accumulate];
+  const data = stage.data.map(({ name, dtype, shape }) => input(name, dtype, [...axes, ...shape]));
 
   const step = (turn: Tensor | undefined, state: readonly Tensor[]) => {
-    const at = (stacked: Tensor) => {
-      const part = turn ? gather(stacked, reshape(turn, [1])) : stacked;
-      return reshape(part, stacked.shape.slice(1));
-    };
+    const at = (stacked: Tensor) => part(stacked, turn);
     const [updates, ...flat] = state as [Tensor, ...Tensor[]];
-    const tensors = names.map((_, index) => packed(flat.slice(3 * index, 3 * index + 3)));
+    const tensors = packTrained(flat, names.length);
     const weights = new Map(names.map((name, index) => [name, tensors[index]!.weight]));
-    const recorded = recordDeclared((name, shape) => weights.get(name) ?? declareFrozen(name, shape));
-    const { loss, reported } = stage.loss(recorded.declare, byName(stage.data, data.map(at)));
+    const declare: Declare = (name, shape) => weights.get(name) ?? declareFrozen(name, shape);
     const sources = tensors.map(({ weight }) => weight);
+    const differentiated = differentiate(stage, declare, sources, data.map(at), accumulate);
+    const { loss, reported } = differentiated;
     const updated = adamW(
-      { tensors, gradients: gradients(loss, sources), loss, updates, learningRate: at(learningRates) },
+      { tensors, gradients: differentiated.gradients, loss, updates, learningRate: at(learningRates) },
       settings,
     );
     return {
-      states: [updated.updates, ...updated.tensors.flatMap(unpacked)],
+      states: [updated.updates, ...updated.tensors.flatMap(unpackTrained)],
       measured: { loss, gradient_norm: updated.gradientNorm, applied: updated.applied, ...reported },
     };
   };
@@ -108,25 +125,74 @@ export function compileTrainingStep(
   });
 }
 
-/** `updates`, then weight and moments of each trained parameter. */
-function stateInputs({ trained }: Stage): Tensor[] {
-  const { weight, firstMoment, secondMoment, updates } = stateNames;
+interface Differentiated {
+  readonly gradients: readonly Tensor[];
+  readonly loss: Tensor;
+  readonly reported: Readonly<Record<string, Tensor>>;
+}
+
+/** Loss and gradients of one batch, or the weighted mean over `accumulate` batches on the data's first axis. */
+function differentiate(
+  stage: Stage,
+  declare: Declare,
+  sources: readonly Tensor[],
+  data: readonly Tensor[],
+  accumulate: number,
+): Differentiated {
+  const traced = (batch: readonly Tensor[]) => {
+    const { loss, reported, weight } = stage.loss(recordDeclared(declare).declare, byName(stage.data, batch));
+    return { loss, reported, weight };
+  };
+  if (accumulate === 1) {
+    const { loss, reported } = traced(data);
+    return { gradients: gradients(loss, sources), loss, reported };
+  }
+  let keys: string[] = [];
+  const sums = [
+    { name: 'total', initial: full('float32', [], 0) },
+    { name: 'weighted_loss', initial: full('float32', [], 0) },
+    ...sources.map((source) => ({
+      name: `sum.${inputName(source)}`,
+      initial: full('float32', source.shape, 0),
+    })),
+  ];
+  const result = loop({ turns: accumulate, states: sums }, (turn, total, weightedLoss, ...summed) => {
+    const { loss, reported, weight = scalar('float32', 1) } = traced(data.map((stacked) => part(stacked, turn)));
+    const weighted = multiply(loss, weight);
+    const found = gradients(weighted, sources);
+    keys = Object.keys(reported);
+    return {
+      states: [
+        add(total!, weight),
+        add(weightedLoss!, weighted),
+        ...summed.map((sum, index) => add(sum, found[index]!)),
+      ],
+      stacked: Object.values(reported),
+    };
+  });
+  const [total, weightedLoss, ...summed] = result.states as [Tensor, Tensor, ...Tensor[]];
+  return {
+    gradients: summed.map((sum) => divide(sum, total)),
+    loss: divide(weightedLoss, total),
+    reported: Object.fromEntries(keys.map((key, index) => [key, result.stacked[index]!])),
+  };
+}
+
+/** What stands at `turn` of the first axis; without a turn that axis has one place. */
+function part(stacked: Tensor, turn: Tensor | undefined): Tensor {
+  return reshape(turn ? gather(stacked, reshape(turn, [1])) : stacked, stacked.shape.slice(1));
+}
+
+/** `updates`, then weight, moments and average of each trained parameter. */
+function stateInputs({ trained }: Stage, averaged: boolean): Tensor[] {
+  const { weight, firstMoment, secondMoment, average, updates } = stateNames;
+  const prefixes = averaged ? [weight, firstMoment, secondMoment, average] : [weight, firstMoment, secondMoment];
   return [
     input(updates, 'int64', []),
-    ...[...trained].flatMap(([name, shape]) =>
-      [weight, firstMoment, secondMoment].map((prefix) => input(`${prefix}${name}`, 'float32', shape)),
-    ),
+    ...[...trained].flatMap(([name, shape]) => prefixes.map((prefix) => input(`${prefix}${name}`, 'float32', shape))),
   ];
 }
 
 function inputName({ node }: Tensor): string {
   return (node.attributes as { name: string }).name;
-}
-
-function packed([weight, firstMoment, secondMoment]: readonly Tensor[]): TrainedTensor {
-  return { weight: weight!, firstMoment: firstMoment!, secondMoment: secondMoment! };
-}
-
-function unpacked({ weight, firstMoment, secondMoment }: TrainedTensor): Tensor[] {
-  return [weight, firstMoment, secondMoment];
 }

@@ -30,6 +30,11 @@ export interface WeightAccess {
 
 export interface TrainingTask {
   readonly stage: Stage;
+  /**
+   * What decides the results beside the trainer's settings (data, sizes, seeds, frozen weights), as plain JSON. It is
+   * saved; going on with another one is refused. Default: nothing.
+   */
+  readonly configuration?: Readonly<Record<string, unknown>>;
   /** Parameters that the stage reads and does not train. */
   readonly declareFrozen: Declare;
   /** Folder that frozen weights' locations are relative to; undefined where nothing is frozen. */
@@ -37,6 +42,16 @@ export interface TrainingTask {
   /** The value that a trained parameter starts with. */
   start(name: string, shape: readonly number[]): Promise<Float32Array>;
   openData(cursor: Cursor | undefined): Promise<TrainingData>;
+  /**
+   * After each step: what the stage reports, each value with `[accumulate]` as a further first axis where steps
+   * accumulate. What it gathers must be in `state`, or a resumed run differs.
+   */
+  observe?(reported: Readonly<Record<string, TensorValue>>, step: number): void;
+  /** What `observe` has gathered: saved with the weights, and handed back before the first step. */
+  readonly state?: {
+    save(): Readonly<Record<string, TensorValue>>;
+    restore(saved: Readonly<Record<string, TensorValue>>): void;
+  };
   /** Between steps, every `maintainEvery`: dead codes are revived here, say. What it returns is logged as numbers. */
   readonly maintainEvery?: number;
   maintain?(weights: WeightAccess, step: number): Promise<Readonly<Record<string, number>>>;

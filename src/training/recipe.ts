@@ -1,0 +1,160 @@
+/** Recipes of trainings: what every stage's recipe has, as one schema with its documentation, and reading them from YAML. */
+import { readFile } from 'node:fs/promises';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { TrainingError } from './error.ts';
+import { schedules } from './schedule.ts';
+
+const whole = (least: number) => z.int().min(least);
+
+/** What `train` reads. */
+const trainerFields = {
+  steps: whole(1).describe('Updates of the weights in all.'),
+  learningRate: z.number().positive().describe('The highest learning rate.'),
+  warmupSteps: whole(0).default(0).describe('Steps in which the learning rate rises from near 0. Default: 0.'),
+  schedule: z
+    .enum(schedules)
+    .default('cosine')
+    .describe('How the learning rate falls after the rise: cosine, linear, or constant. Default: cosine.'),
+  finalRate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('What is left of the learning rate at the end, as a part of it, 0 to 1. Default: 0.'),
+  weightDecay: z
+    .number()
+    .min(0)
+    .default(0.01)
+    .describe('Decoupled decay of weights of two axes and more, times the learning rate. Default: 0.01.'),
+  beta1: z.number().min(0).lt(1).default(0.9).describe('Decay of the mean of gradients, below 1. Default: 0.9.'),
+  beta2: z.number().min(0).lt(1).default(0.999).describe('Decay of the mean of squared gradients. Default: 0.999.'),
+  clipNorm: z
+    .number()
+    .positive()
+    .or(z.literal(Infinity))
+    .default(1)
+    .describe('Largest norm of all gradients together; .inf does not clip. Default: 1.'),
+  accumulate: whole(1)
+    .default(1)
+    .describe('Batches whose gradients make one step, one after another in the memory of one. Default: 1.'),
+  ema: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe('Decay of the running average of weights, below 1; 0 keeps none. Default: 0.'),
+  seed: whole(0)
+    .default(0)
+    .describe('Decides every choice of chance: the same seed gives the same training. Default: 0.'),
+  saveEvery: whole(1).default(500).describe('Steps between checkpoints. Default: 500.'),
+  keep: whole(1).default(3).describe('Checkpoints that stay; older ones are removed. Default: 3.'),
+  previewEvery: whole(0)
+    .default(0)
+    .describe('Steps between previews and measurements on held-out data; 0 makes none. Default: 0.'),
+  logEvery: whole(1).default(10).describe('Steps between lines in metrics.jsonl and TensorBoard. Default: 10.'),
+  stepsPerRun: whole(1)
+    .default(1)
+    .describe('Steps in one call of the runtime; steps and all intervals must be multiples of it. Default: 1.'),
+};
+
+/** Fields of every stage's recipe. */
+export const recipeFields = {
+  ...trainerFields,
+  batch: whole(1).describe('Samples of one batch; a step sees accumulate times as many.'),
+};
+
+const intervals = ['steps', 'saveEvery', 'previewEvery'] as const;
+
+/** A run is not divided: everything that happens between steps must fall between runs. */
+function checkIntervals(
+  settings: Readonly<Record<(typeof intervals)[number] | 'stepsPerRun' | 'warmupSteps', number>>,
+  context: z.RefinementCtx,
+): void {
+  for (const key of intervals) {
+    if (settings[key] % settings.stepsPerRun === 0) continue;
+    const message = `expected a multiple of stepsPerRun, which is ${settings.stepsPerRun}`;
+    context.addIssue({ code: 'custom', path: [key], message, input: settings[key] });
+  }
+}
+
+const trainerSchema = z.object(trainerFields).superRefine(checkIntervals);
+
+/** What `train` is given; what is left out has the default that `recipeFields` says. */
+export type TrainerSettings = z.input<typeof trainerSchema>;
+/** The same with the defaults filled in. */
+export type CompleteSettings = z.output<typeof trainerSchema>;
+
+/**
+ * The schema of a stage's recipe: the common fields and the stage's own, which win where both have a name. Unknown keys
+ * are refused.
+ */
+export function recipeSchema<Fields extends z.ZodRawShape>(stageFields: Fields) {
+  return z
+    .strictObject({ ...recipeFields, ...stageFields })
+    .superRefine((recipe, context) => checkIntervals(recipe as never, context));
+}
+
+/**
+ * Fills in the trainer's defaults; other keys (a stage's own) are left out.
+ * @throws TrainingError `training_option_invalid` with the key, what was expected and what was got
+ */
+export function completeSettings(settings: TrainerSettings): CompleteSettings {
+  const parsed = trainerSchema.safeParse(settings);
+  if (parsed.success) return parsed.data;
+  const problems = problemsOf(parsed.error, settings);
+  throw new TrainingError('training_option_invalid', problems.map(String).join('; '), { problems });
+}
+
+/**
+ * Reads a recipe.
+ * @param path a YAML file; one document, without anchors that repeat themselves
+ * @throws TrainingError `recipe_invalid`: the file cannot be read, is not YAML, has a key that no field has or a value out
+ * of its range; the message has a line for each problem with the file, the key, what was expected and what was got
+ */
+export async function readRecipe<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const message = `${path}: cannot be read (${(cause as Error).message})`;
+    throw new TrainingError('recipe_invalid', message, { file: path }, { cause });
+  }
+  return parseRecipe(text, schema, path);
+}
+
+/** Like `readRecipe`, from text; `file` names it in messages. */
+export function parseRecipe<Schema extends z.ZodType>(text: string, schema: Schema, file: string): z.output<Schema> {
+  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+  const fault = document.errors[0] ?? document.warnings[0];
+  if (fault) throw new TrainingError('recipe_invalid', `${file}: is not YAML: ${fault.message}`, { file });
+  let value: unknown;
+  try {
+    // The default limit on aliases keeps a small file from becoming a huge value.
+    value = document.toJS();
+  } catch (cause) {
+    throw new TrainingError('recipe_invalid', `${file}: ${(cause as Error).message}`, { file }, { cause });
+  }
+  const parsed = schema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  const problems = problemsOf(parsed.error, value ?? {});
+  throw new TrainingError('recipe_invalid', problems.map((problem) => `${file}: ${problem}`).join('\n'), {
+    file,
+    problems,
+  });
+}
+
+/** `key: expected ..., got ...` for each problem. */
+function problemsOf(error: z.ZodError, value: unknown): string[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => `${[...issue.path, key].join('.')}: there is no such key`);
+    }
+    const got = issue.path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], value);
+    const expected = issue.message.replace(/^Invalid (input|option): /, '').replace(/, received .*$/, '');
+    const where = issue.path.join('.') || 'the recipe';
+    return got === undefined
+      ? `${where}: is missing: ${expected}`
+      : `${where}: ${expected}, got ${JSON.stringify(got)}`;
+  });
+}
