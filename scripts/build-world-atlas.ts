@@ -1,5 +1,6 @@
 /**
- * Draws every sprite of the closed world into `assets/world/`: a PNG sheet a style and an index. The emoji come from the
+ * Draws every sprite of the closed world into `assets/world/`: a PNG sheet a style and an index; then notes each sprite's
+ * own colour in `src/data/world/own-colours.ts`. The emoji come from the
  * @iconify-json packages (development dependencies); what is written here is all that runs need.
  *
  *   npx tsx scripts/build-world-atlas.ts
@@ -11,8 +12,9 @@ import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import sharp from 'sharp';
-import { type Style, styles } from '../src/data/world/scene.ts';
-import { worldClasses } from '../src/data/world/vocabulary.ts';
+import { loadAtlas } from '../src/data/world/atlas-files.ts';
+import { type Colour, type Style, styles } from '../src/data/world/scene.ts';
+import { nearestColour, worldClasses } from '../src/data/world/vocabulary.ts';
 
 const cell = 128;
 const margin = 4;
@@ -89,4 +91,44 @@ for (const style of styles) {
 await writeFile(
   new URL('atlas.json', folder),
   `${JSON.stringify({ cell, margin, columns, styles, sprites }, undefined, 2)}\n`,
+);
+
+/** The colour nearest to most pixels. */
+function ownColour(pixels: Uint8Array): Colour {
+  const votes = new Map<Colour, number>();
+  for (let at = 0; at < pixels.length; at += 4) {
+    if (pixels[at + 3]! < 128) continue;
+    const colour = nearestColour([pixels[at]!, pixels[at + 1]!, pixels[at + 2]!]);
+    votes.set(colour, (votes.get(colour) ?? 0) + 1);
+  }
+  return [...votes].sort((a, b) => b[1] - a[1])[0]![0];
+}
+
+const atlas = await loadAtlas();
+const table = sprites.map((sprite) =>
+  [sprite, ...styles.map((style) => ownColour(atlas.pixels(style, sprite)))].join(' '),
+);
+await writeFile(
+  new URL('../src/data/world/own-colours.ts', import.meta.url),
+  `/** The colour that most of a sprite has by nature. The table is written by \`scripts/build-world-atlas.ts\`. */
+import { type Colour, type Style, styles } from './scene.ts';
+
+/** Sprite, then its colour in each of \`styles\`. */
+const table = \`
+${table.join('\n')}
+\`;
+
+const bySprite = new Map(
+  table
+    .trim()
+    .split('\\n')
+    .map((line) => line.split(' '))
+    .map(([sprite, ...own]) => [sprite, own as Colour[]]),
+);
+
+/** Of the ten colours the one nearest to most of the sprite's pixels; \`undefined\` for a sprite that the world lacks. */
+export function ownColourOf(style: Style, sprite: string): Colour | undefined {
+  return bySprite.get(sprite)?.[styles.indexOf(style)];
+}
+`,
 );

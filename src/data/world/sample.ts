@@ -8,6 +8,7 @@ import { type Chance, chanceOf } from './chance.ts';
 import { companionsOf } from './companions.ts';
 import { relations, relationsBetween } from './facts.ts';
 import { isHeldOut, isHeldOutColour, isHeldOutCount } from './held-out.ts';
+import { ownColourOf } from './own-colours.ts';
 import type { WorldProfile } from './profile.ts';
 import type { Background, Box, Colour, Scene, WorldObject } from './scene.ts';
 import { classNamed } from './vocabulary.ts';
@@ -128,11 +129,11 @@ function drawColours(
   return drawn;
 }
 
-/** In none of the objects' colours; `undefined` when the profile leaves none. */
+/** In none of the objects' colours, tints or own; `undefined` when the profile leaves none. */
 function drawBackground(
   chance: Chance,
   { background }: WorldProfile,
-  used: readonly (Colour | null)[],
+  used: readonly (Colour | undefined)[],
 ): Background | undefined {
   const free = background.colours.filter((colour) => !used.includes(colour));
   if (free.length === 0) return undefined;
@@ -145,8 +146,6 @@ function drawScene(chance: Chance, profile: WorldProfile, plan: Plan, exclude: b
   const classes = drawClasses(chance, profile, plan, exclude);
   const objectColours = drawColours(chance, profile, plan.kind, classes, exclude);
   if (objectColours === undefined) return undefined;
-  const background = drawBackground(chance, profile, objectColours);
-  if (background === undefined) return undefined;
   const wanted = plan.kind === 'relation' ? chance.pick(relations) : undefined;
   const style = chance.pick(profile.styles);
   const chooseSprite = (name: string) => {
@@ -154,6 +153,9 @@ function drawScene(chance: Chance, profile: WorldProfile, plan: Plan, exclude: b
     return profile.sprites === 'plainest' ? sprites[0] : chance.pick(sprites);
   };
   const sprites = new Map(classes.map((name) => [name, chooseSprite(name)]));
+  const shown = classes.map((name, i) => objectColours[i] ?? ownColourOf(style, sprites.get(name)!));
+  const background = drawBackground(chance, profile, shown);
+  if (background === undefined) return undefined;
   for (let attempt = 0; attempt < 40; attempt++) {
     const boxes = drawBoxes(chance, profile, plan.count, attempt >= 20 && wanted === undefined);
     if (boxes === undefined) continue;

@@ -7,10 +7,10 @@ import type { Colour, Style } from './scene.ts';
 import { colourCentres } from './vocabulary.ts';
 
 /** The outline of black and white sprites, in pixels of the atlas's square. */
-const outlineWidth = 3;
+const outlineWidth = 2;
 const outlineLevel = 128;
-/** Brighter than this many medians is as bright; keeps highlights of dark sprites from burning out. */
-const brightest = 1.6;
+/** Brighter than this many medians is as bright; else highlights of dark sprites clip and pink turns white. */
+const brightest = 1.3;
 /** Added to both sides of the ratio, so that nearly black sprites keep a shape instead of dividing by zero. */
 const luminanceFloor = 8;
 
