@@ -67,7 +67,7 @@ export async function openParquet(
     readGroup: async (group) => {
       // Opened for each group: a data set may have more files than a process may hold open.
       await using file = await openDataFile(path);
-      return refused(path, async () => {
+      return await refused(path, async () => {
         await checkPages(file, metadata, group, columns, maxGroupBytes);
         const { start: rowStart, rows } = groups[group]!;
         const read = await parquetReadObjects({

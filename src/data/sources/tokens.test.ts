@@ -1,0 +1,122 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../../test/data/picture-sets.ts';
+import { openSafetensors } from '../../checkpoint/safetensors.ts';
+import type { Cursor } from '../stream.ts';
+import { createTokenWriter, type TokenizedPicture } from './token-writer.ts';
+import { openTokenStream, openTokens, type TokenSample } from './tokens.ts';
+
+const tokenizer = 'vq-1234';
+const count = 11;
+/** Codes up to the very last of the vocabulary; every third prompt as ids. */
+const sample = (index: number, vocabulary: number): TokenizedPicture => ({
+  codes: [index, vocabulary - 1 - index, 0, 3],
+  ...(index % 3 === 2 ? { promptIds: [index, 2 ** 31 - 1] } : { prompt: `prompt ${index} – „ü"\n𝄞` }),
+});
+
+async function write(folder: string, vocabulary = 65_536): Promise<void> {
+  const writer = await createTokenWriter(folder, { tokenizer, tokens: 4, vocabulary, shardSamples: 4 });
+  for (let index = 0; index < count; index++) await writer.add(sample(index, vocabulary));
+  const manifest = await writer.finish();
+  expect(manifest.shards.map(({ samples }) => samples)).toEqual([4, 4, 3]);
+}
+const told = ({ codes, prompt, promptIds }: TokenSample) =>
+  JSON.stringify([[...codes], prompt, promptIds && [...promptIds]]);
+
+describe('token data', () => {
+  it.each([65_536, 65_537])('reads by number what was written, with a vocabulary of %i', async (vocabulary) => {
+    await using folder = await temporaryFolder();
+    await write(folder.path, vocabulary);
+    const data = await openTokens(folder.path, { tokenizer });
+    expect(data.count).toBe(count);
+    for (const index of [10, 0, 4, 3, 7, 2, 1]) {
+      const { codes, prompt, promptIds } = sample(index, vocabulary);
+      const read = await data.read(index);
+      expect([...read.codes]).toEqual([...(codes as number[])]);
+      expect(read.prompt).toBe(prompt);
+      expect(read.promptIds && [...read.promptIds]).toEqual(promptIds);
+    }
+    for (const index of [-1, count, 0.5]) {
+      await expect(data.read(index)).rejects.toMatchObject({ code: 'data_option_invalid' });
+    }
+    await using file = await openSafetensors(join(folder.path, 'codes-00002.safetensors'));
+    expect(file.entries.get('codes')).toMatchObject({ shape: [3, 4], dtype: vocabulary > 65_536 ? 'int32' : 'int16' });
+  });
+
+  it('streams each sample once an epoch, and goes on from every place', async () => {
+    await using folder = await temporaryFolder();
+    await write(folder.path);
+    await using stream = await openTokenStream(folder.path, { tokenizer, seed: 2 });
+    const whole = (await stream.next(30)).map(told);
+    expect(new Set(whole.slice(0, count)).size).toBe(count);
+    expect([...whole.slice(0, count)].sort()).toEqual([...whole.slice(count, 2 * count)].sort());
+    expect(whole.slice(0, count)).not.toEqual(whole.slice(count, 2 * count));
+    await using again = await openTokenStream(folder.path, { tokenizer, seed: 2, prefetch: 1 });
+    for (let given = 0; given < 24; given += 3) {
+      const cursor = JSON.parse(JSON.stringify(again.cursor())) as Cursor;
+      await using resumed = await openTokenStream(folder.path, { tokenizer, seed: 2, verify: false }, cursor);
+      expect((await resumed.next(3)).map(told)).toEqual(whole.slice(given, given + 3));
+      await again.next(3);
+    }
+    await expect(openTokenStream(folder.path, { tokenizer, seed: 3 }, again.cursor())).rejects.toThrow(/cursor/);
+  });
+
+  it('is refused for another tokenizer', async () => {
+    await using folder = await temporaryFolder();
+    await write(folder.path);
+    await expect(openTokens(folder.path, { tokenizer: 'vq-5678' })).rejects.toMatchObject({
+      code: 'data_invalid',
+      details: { expected: 'vq-5678', got: tokenizer },
+    });
+  });
+
+  it('is refused where it is damaged or unfinished', async () => {
+    await using folder = await temporaryFolder();
+    await write(folder.path);
+    for (const name of ['codes-00001.safetensors', 'prompts-00000.jsonl', 'manifest.json']) {
+      const path = join(folder.path, name);
+      const bytes = await readFile(path);
+      const changed = Buffer.from(bytes);
+      changed[changed.length - 4]! ^= 1;
+      await writeFile(path, changed);
+      await expect(openTokens(folder.path, { tokenizer }), name).rejects.toMatchObject({ code: 'data_invalid' });
+      await writeFile(path, bytes.subarray(1));
+      const unchecked = openTokens(folder.path, { tokenizer, verify: false });
+      await expect(unchecked, name).rejects.toMatchObject({ code: 'data_invalid' });
+      await writeFile(path, bytes);
+    }
+    const manifest = await readFile(join(folder.path, 'manifest.json'), 'utf8');
+    const hostile = manifest.replace('prompts-00000.jsonl', '../prompts-00000.jsonl');
+    await writeFile(join(folder.path, 'manifest.json'), hostile);
+    await expect(openTokens(folder.path, { tokenizer })).rejects.toMatchObject({ code: 'data_invalid' });
+    await rm(join(folder.path, 'manifest.json'));
+    await expect(openTokens(folder.path, { tokenizer })).rejects.toMatchObject({ code: 'data_not_found' });
+  });
+
+  it('is written into empty folders only, of valid samples only', async () => {
+    await using folder = await temporaryFolder();
+    const options = { tokenizer, tokens: 4, vocabulary: 100 };
+    const writer = await createTokenWriter(folder.path, options);
+    const wrong = [
+      [1, 2, 3],
+      [1, 2, 3, 100],
+      [1, 2, 3, -1],
+      [1, 2, 3, 0.5],
+      [1, 2, 3, Number.NaN],
+    ];
+    for (const codes of wrong) {
+      await expect(writer.add({ codes, prompt: 'x' })).rejects.toMatchObject({ code: 'data_invalid' });
+    }
+    await expect(writer.add({ codes: [1, 2, 3, 4], prompt: '\ud800' })).rejects.toMatchObject({ code: 'data_invalid' });
+    await expect(writer.finish()).rejects.toMatchObject({ code: 'data_exhausted' });
+    await writeFile(join(folder.path, 'x'), '');
+    for (const [path, changed] of [
+      [folder.path, options],
+      [join(folder.path, 'new'), { ...options, tokens: 0 }],
+      [join(folder.path, 'new'), { ...options, tokenizer: '' }],
+    ] as const) {
+      await expect(createTokenWriter(path, changed)).rejects.toMatchObject({ code: 'data_option_invalid' });
+    }
+  });
+});
