@@ -29,7 +29,8 @@ export async function* edit(
 /** The rows of an edit: VQ block, semantic block, instruction. */
 export async function editPrompt(model: StarModel, image: RgbImage, instruction: string): Promise<EnginePrompt> {
   const { qwen, star } = model.folder;
-  const source = enlargeToMinimum(image);
+  const { patchSize, mergeSize } = model.imageProcessor;
+  const source = enlargeToMinimum(image, patchSize * mergeSize);
   const semantic = await encodeSemantic(model, source, publishedMaxPixels.edit);
   const pixelCodes = await encodeCodes(model, source);
   const layout = {

@@ -55,7 +55,7 @@ export interface StreamDecoder {
 export const maximumTextLength = 1 << 18;
 
 /** The pattern of Qwen2, Qwen2.5 and Qwen2.5-VL. */
-const qwenPattern =
+export const qwenPattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 const tokenId = z
@@ -295,7 +295,7 @@ function requireLength(text: string): void {
  * GPT-2's alphabet: a printable character for each byte. The printable bytes of Latin-1 stand for themselves, the others
  * for U+0100 and what follows, in order.
  */
-function byteAlphabet(): ReadonlyMap<string, number> {
+export function byteAlphabet(): ReadonlyMap<string, number> {
   const alphabet = new Map<string, number>();
   let next = 0x100;
   for (let byte = 0; byte < 256; byte++) {

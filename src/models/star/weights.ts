@@ -39,7 +39,7 @@ export interface StarWeights {
 }
 
 /** Declares everything that text, pictures and edits need, under the names of the published STAR checkpoint. */
-function declareModel(declare: Declare, { star, qwen }: ModelFolder): void {
+export function declareModel(declare: Declare, { star, qwen }: Pick<ModelFolder, 'star' | 'qwen'>): void {
   declareBase(declare, qwen);
   declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
   declareStacks(declare, star, qwen);
@@ -162,10 +162,15 @@ const partNames: readonly [prefix: string, part: string][] = [
   ['pixel_encoder.', 'pixel encoder'],
 ];
 
+/** The part of the model, as `inspect` names it, that a parameter belongs to. */
+export function partOf(name: string): string {
+  return partNames.find(([prefix]) => name.startsWith(prefix))![1];
+}
+
 function listParts(entries: ReadonlyMap<string, TensorEntry>, folder: string): WeightsPart[] {
   const parts = new Map<string, { parameters: number; dtypes: Set<string>; bytes: number; file: string }>();
   for (const [name, entry] of entries) {
-    const part = partNames.find(([prefix]) => name.startsWith(prefix))![1];
+    const part = partOf(name);
     const row = parts.get(part) ?? {
       parameters: 0,
       dtypes: new Set(),

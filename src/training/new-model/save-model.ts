@@ -1,0 +1,75 @@
+/** Puts trained weights into a model folder. */
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
+import { openModelFolder } from '../../models/star/folder.ts';
+import { openStarWeights } from '../../models/star/weights.ts';
+import { TrainingError } from '../error.ts';
+import { narrowFloat, type WeightType, weightTypes } from './narrow-float.ts';
+
+/** Values by the names of the published checkpoint; a function is called once, when its parameter is written. */
+export type WeightValues = ReadonlyMap<string, Float32Array | (() => Float32Array | Promise<Float32Array>)>;
+
+export interface SaveOptions {
+  /** How the given parameters are stored. Default: as each was stored before. */
+  readonly dtype?: WeightType;
+}
+
+/**
+ * Replaces parameters in `checkpoints/STAR-<name>.safetensors`, durably: the file is the old or the new one at any
+ * moment. All other parameters keep their bytes. The old and the new file stand side by side until the end, one
+ * parameter is in memory at a time.
+ * @throws TrainingError for a parameter that the checkpoint does not hold or of another size, and for a checkpoint that
+ *   is no single safetensors file.
+ */
+export async function saveModel(folder: string, weights: WeightValues, { dtype }: SaveOptions = {}): Promise<void> {
+  const model = await openModelFolder(folder);
+  const file = model.checkpointFile;
+  if (!file.endsWith('.safetensors')) {
+    throw refusal(`${file}: expected a .safetensors checkpoint; a .pt file is read only`);
+  }
+  const { entries } = await openStarWeights(model);
+  const replaced = new Map<string, TensorToWrite>();
+  for (const [name, value] of weights) {
+    const entry = entries.get(name);
+    if (!entry) throw refusal(`the model has no parameter ${name}`);
+    if (entry.file !== file) throw refusal(`${name} lies in ${entry.file}, expected ${file}`);
+    const type = dtype ?? weightTypes.find((each) => each === entry.dtype) ?? 'float32';
+    const count = entry.shape.reduce((a, b) => a * b, 1);
+    const data = async () => {
+      const numbers = typeof value === 'function' ? await value() : value;
+      if (numbers.length === count) return narrowFloat(numbers, type, name);
+      throw refusal(`${name}: expected ${count} numbers for shape [${entry.shape}], got ${numbers.length}`);
+    };
+    replaced.set(entry.name, { name: entry.name, dtype: type, shape: entry.shape, data });
+  }
+  const { tensors, metadata } = await listTensors(file);
+  await writeSafetensors(
+    file,
+    tensors.map((tensor) => replaced.get(tensor.name) ?? tensor),
+    metadata,
+  );
+}
+
+/** The tensors of a file, read when it is their turn. No file stays open: Windows replaces none that is. */
+async function listTensors(file: string) {
+  await using checkpoint = await openCheckpoint(file);
+  if (checkpoint.format !== 'safetensors' || checkpoint.files.join() !== file) {
+    throw refusal(`${file}: expected one safetensors file`);
+  }
+  const tensors = [...checkpoint.entries.values()].map(
+    ({ name, dtype, shape }): TensorToWrite => ({
+      name,
+      dtype,
+      shape,
+      data: async () => {
+        await using source = await openCheckpoint(file);
+        return (await source.read(name)).data;
+      },
+    }),
+  );
+  return { tensors, metadata: Object.fromEntries(checkpoint.metadata) };
+}
+
+function refusal(reason: string): TrainingError {
+  return new TrainingError('training_option_invalid', `save model: ${reason}`);
+}
