@@ -3,6 +3,7 @@
  * told and aborts are heeded; caches stay in the runtime.
  */
 import { rotaryTables } from '../models/qwen25vl/positions.ts';
+import type { Feeds } from '../runtime/feeds.ts';
 import type { RemoteTensor } from '../runtime/remote-tensor.ts';
 import type { Session } from '../runtime/session.ts';
 import type { TensorValue } from '../tensor/index.ts';
@@ -38,6 +39,8 @@ export interface TokenRun {
   /** Turns of chunk number i. */
   readonly chunk: (index: number) => number;
   readonly stopTokens: readonly number[];
+  /** Weights that the engine is fed (`fedWeights`). Default none. */
+  readonly weights?: Feeds;
 }
 
 /** Tokens of one chunk: `tokens[turn][image]`. */
@@ -99,6 +102,7 @@ export async function* runTokens(
         }
       }
       const feeds = {
+        ...run.weights,
         ...fixed,
         ...state,
         token_ids: promptIds,

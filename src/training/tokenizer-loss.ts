@@ -28,12 +28,14 @@ export interface TokenizerShapes {
    * implementation from the same point on, since the entropy loss multiplies rounding of the features. Default false.
    */
   readonly givenFeatures?: boolean;
+  /** Reports `reconstruction`, of the pictures' shape. Default false. */
+  readonly reportPictures?: boolean;
 }
 
 /** The stage that trains encoder, codebook and decoder on pictures in [−1, 1]. */
 export function tokenizerStage(
   config: VqConfig,
-  { batch, imageSize, givenFeatures = false }: TokenizerShapes,
+  { batch, imageSize, givenFeatures = false, reportPictures = false }: TokenizerShapes,
   weights: QuantizerLossOptions = {},
 ): Stage {
   const { codebookDim, chMult } = config;
@@ -72,6 +74,8 @@ export function tokenizerStage(
           commit_loss: losses.commitment,
           entropy_loss: losses.entropy,
           codes: quantized.indices,
+          features: quantized.features,
+          ...(reportPictures ? { reconstruction } : {}),
         },
       };
     },
@@ -80,7 +84,7 @@ export function tokenizerStage(
 
 /**
  * The program of the tokenizer's loss from `picture`, and `pre_quant` where features are given: `loss` (the sum), `recon_mse`, `vq_loss`, `commit_loss`,
- * `entropy_loss`, `codes [batch, places]`, and `grad.<name>` of trained parameters.
+ * `entropy_loss`, `codes [batch, places]`, `features [batch, places, codebookDim]`, and `grad.<name>` of trained parameters.
  */
 export function compileTokenizerLoss(
   declare: Declare,

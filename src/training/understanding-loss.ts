@@ -50,7 +50,10 @@ function declareAll(declare: Declare, qwen: Qwen25VLConfig) {
   };
 }
 
-/** The stage that trains a base and its semantic encoder. */
+/**
+ * The stage that trains a base and its semantic encoder. Reports `accuracy` of the answers' tokens, given those before
+ * them, and `right [rows, tokens]`: 1 where the likeliest token is the target.
+ */
 export function understandingStage(qwen: Qwen25VLConfig, shapes: UnderstandingShapes): Stage {
   const { rows, tokens } = shapes;
   const { text } = qwen;
@@ -94,7 +97,7 @@ function understandingLoss(
   const right = cast(equal(argMax(logits, 2), data.targets!), 'float32');
   return {
     loss: divide(negate(reduceSum(multiply(squeeze(chosen, 2), weights))), total),
-    reported: { accuracy: divide(reduceSum(multiply(right, weights)), total) },
+    reported: { accuracy: divide(reduceSum(multiply(right, weights)), total), right },
   };
 }
 

@@ -18,6 +18,8 @@ export interface Chance {
   happens(probability: number): boolean;
   /** One of the list. Throws `DataError` (`data_exhausted`) when it is empty. */
   pick<T>(list: readonly T[]): T;
+  /** One of the list, each as likely as its weight says; weights are at least 0, one is above. */
+  pickWeighted<T>(list: readonly T[], weight: (item: T) => number): T;
   /** All of the list in a random order. */
   shuffle<T>(list: readonly T[]): T[];
 }
@@ -34,6 +36,14 @@ export function chanceOf(seed: number, stream: number): Chance {
     pick: (list) => {
       if (list.length === 0) throw new DataError('data_exhausted', 'nothing is left to choose from');
       return list[below(list.length)]!;
+    },
+    pickWeighted: (list, weight) => {
+      let left = next() * list.reduce((sum, item) => sum + weight(item), 0);
+      for (const item of list) {
+        left -= weight(item);
+        if (left < 0) return item;
+      }
+      return list.findLast((item) => weight(item) > 0)!;
     },
     shuffle: (list) => {
       // Fisher and Yates.

@@ -77,7 +77,7 @@ export function* pictureConversations(
     yield { kind: 'caption', question, answer: describeScene(scene, seed, kind) };
   }
   for (let turn = 1; ; turn++) {
-    const kind = pickWeighted(chance, questionKinds, (each) => questionWeights[each]);
+    const kind = chance.pickWeighted(questionKinds, (each) => questionWeights[each]);
     const asked = askQuestion(scene, seed * turns + turn, kind, { classes });
     if (asked) yield { kind: asked.kind, question: asked.question, answer: asked.answer };
   }
@@ -105,7 +105,7 @@ export function* textConversations(
   for (let turn = 1; ; turn++) {
     if (chance.happens(0.15)) yield thought(sceneAt(turn), seed * turns + turn, chance);
     const kinds = Object.keys(textTaskWeights) as TextTaskKind[];
-    const kind = pickWeighted(chance, kinds, (each) => textTaskWeights[each]);
+    const kind = chance.pickWeighted(kinds, (each) => textTaskWeights[each]);
     const task = textTask(sceneAt(turn), seed * turns + turn, kind);
     if (task) yield { kind: `text ${task.kind}`, question: task.prompt, answer: task.answer };
   }
@@ -120,13 +120,4 @@ function thought(scene: Scene, seed: number, chance: Chance): WorldConversation 
   }
   const question = describeScene(scene, seed, chance.pick(['free', 'dense'] as const));
   return { kind: 'thought', question, answer: describeScene(scene, seed, 'geneval') };
-}
-
-function pickWeighted<Item>(chance: Chance, items: readonly Item[], weight: (item: Item) => number): Item {
-  let left = chance.next() * items.reduce((sum, item) => sum + weight(item), 0);
-  for (const item of items) {
-    left -= weight(item);
-    if (left < 0) return item;
-  }
-  return items.at(-1)!;
 }

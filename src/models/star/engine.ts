@@ -52,6 +52,8 @@ import { type Base, declareBase, declarePictureParts, type PictureParts } from '
 export interface EngineOptions {
   /** Also give the guided logits of every turn. For checking; default false. */
   readonly logits?: boolean;
+  /** Inputs that `declare` gives in place of weights: of a model in training. Default none. */
+  readonly fedWeights?: readonly Tensor[];
 }
 
 /** Names of the key-value caches of the base (`base.*`) and of the stacks (`stack.*`), in order. */
@@ -67,7 +69,7 @@ export function compileEngine(
   declare: Declare,
   star: StarConfig,
   qwen: Qwen25VLConfig,
-  { logits: wantLogits = false }: EngineOptions = {},
+  { logits: wantLogits = false, fedWeights = [] }: EngineOptions = {},
 ): CompiledProgram {
   const { text } = qwen;
   const base = declareBase(declare, qwen);
@@ -181,6 +183,7 @@ export function compileEngine(
       uniforms,
       cosine,
       sine,
+      ...fedWeights,
     ],
     outputs: {
       tokens: result.stacked[0]!,

@@ -76,6 +76,7 @@ function starJson(settings: ResolvedModelSettings, languageModelPath: string) {
       ch_mult: tokenizer.chMult,
       z_channels: tokenizer.zChannels,
       num_res_blocks: tokenizer.resBlocks,
+      norm_groups: tokenizer.normGroups,
     },
     pixel_adapter: {
       model_name: 'MLP_GELU',

@@ -59,7 +59,10 @@ const tokenizerSchema = z
     gridSize: count.max(1024).describe('Codes on a side of a picture.'),
     codebookSize: count.describe('Codes.'),
     codebookDim: count.describe('Length of a code.'),
-    ch: count.describe('Channels of the first level, a multiple of 32.'),
+    ch: count.describe('Channels of the first level, a multiple of normGroups.'),
+    normGroups: count
+      .default(32)
+      .describe('Groups of the norms. Few channels a group lose colours; a small tokenizer takes 4 or 8. Default 32.'),
     chMult: z
       .array(count)
       .min(1)

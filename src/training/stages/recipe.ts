@@ -1,0 +1,71 @@
+/** A recipe: a model, the world it learns from, and its stages, in one YAML file whose every field is checked. */
+import { z } from 'zod';
+import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
+import { modelSettingsSchema } from '../new-model/settings.ts';
+import { recipeSchema } from '../recipe.ts';
+
+const share = z.number().min(0).max(1);
+const whole = (least: number) => z.int().min(least);
+
+const worlds: Readonly<Record<string, WorldProfile>> = { full: fullWorld, nano: nanoWorld };
+
+const worldSchema = z
+  .looseObject({ base: z.enum(['full', 'nano']).describe('The profile to start from: full or nano.') })
+  .transform(({ base, ...changes }, context) => {
+    const parsed = worldProfileSchema.safeParse({ ...worlds[base], name: base, ...changes });
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues) context.addIssue({ ...issue, input: changes } as never);
+    return z.NEVER;
+  })
+  .describe('The closed world: a base profile, and what differs from it.');
+
+export const tokenizerRecipe = recipeSchema({
+  commitmentWeight: z.number().min(0).default(0.25).describe('Draws features to codes. Default 0.25, as published.'),
+  entropyWeight: z.number().min(0).default(0).describe('Sharp choices and even use of codes. Default 0: off.'),
+  entropyTemperature: z.number().positive().default(0.01).describe('Of its softmax. Default 0.01, as published.'),
+  reviveEvery: whole(0).default(100).describe('Steps between revivals of dead codes; 0 leaves them. Default 100.'),
+  reviveUntil: share.default(0.8).describe('Part of the training after which none is revived. Default 0.8.'),
+  heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
+});
+
+export const understandingRecipe = recipeSchema({
+  pictures: whole(1).describe('Rows of a batch that show a picture; the others are text.'),
+  tokens: whole(64).describe('Tokens of a row: as many conversations as fit share it.'),
+  heldOutBatches: whole(1).default(16).describe('Held-out batches that previews measure. Default 16.'),
+});
+
+const pictureFields = {
+  captionDropout: share.default(0.1).describe('Share of prompts that are blanked, for guidance. Default 0.1.'),
+  start: z
+    .enum(['base', 'model', 'random'])
+    .default('model')
+    .describe(
+      'What the stacks start as: the base’s last layers, what the model has, or random numbers. Default model.',
+    ),
+  promptTokens: whole(16).describe('Tokens of the longest prompt with the chat template around it.'),
+  heldOut: whole(1).default(128).describe('Held-out samples that previews measure. Default 128.'),
+};
+
+export const generationRecipe = recipeSchema({
+  ...pictureFields,
+  captions: z
+    .strictObject({ geneval: z.number().min(0), free: z.number().min(0), dense: z.number().min(0) })
+    .default({ geneval: 2, free: 2, dense: 0 })
+    .describe('How often each kind of caption is the prompt. Default 2, 2, 0. One that is too long becomes geneval.'),
+});
+
+export const trainingRecipeSchema = z.strictObject({
+  model: z
+    .union([modelSettingsSchema, z.string().min(1)])
+    .describe('Sizes of a new model, or the folder of one that is there.'),
+  world: worldSchema.default(nanoWorld),
+  stages: z.strictObject({
+    tokenizer: tokenizerRecipe.optional(),
+    understanding: understandingRecipe.optional(),
+    generation: generationRecipe.optional(),
+  }),
+});
+
+export type TrainingRecipe = z.output<typeof trainingRecipeSchema>;
+export type StageName = keyof TrainingRecipe['stages'];
+export const stageNamesInOrder: readonly StageName[] = ['tokenizer', 'understanding', 'generation'];

@@ -1,0 +1,149 @@
+/** Runs one stage of a recipe on a model folder, and puts what it learned into the model. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { openSafetensors } from '../../checkpoint/safetensors.ts';
+import { cellNoun } from '../../data/world/cell-words.ts';
+import { pictureConversations, textConversations } from '../../data/world/conversations.ts';
+import { colours } from '../../data/world/scene.ts';
+import { worldClasses } from '../../data/world/vocabulary.ts';
+import { World } from '../../data/world/world.ts';
+import { buildGenerationPrompt } from '../../models/star/prompt.ts';
+import type { DeviceRequest } from '../../runtime/index.ts';
+import { StarModel } from '../../tasks/star-model.ts';
+import { TrainingError } from '../error.ts';
+import { createModelFolder } from '../new-model/new-model.ts';
+import { saveModel } from '../new-model/save-model.ts';
+import type { TrainingTask } from '../task.ts';
+import { train } from '../trainer.ts';
+import type { TrainingEvent, TrainingResult } from '../training-events.ts';
+import { generationTask } from './generation-task.ts';
+import type { StageName, TrainingRecipe } from './recipe.ts';
+import { tokenizerTask } from './tokenizer-task.ts';
+import { understandingTask } from './understanding-task.ts';
+import { worldCaptionedPictures, worldPictures } from './world-data.ts';
+
+export interface RunStageOptions {
+  /** Folder of the training: `model/` (where the recipe makes a new one) and a folder for each stage. */
+  readonly folder: string;
+  readonly resume?: boolean | undefined;
+  readonly allowChanges?: boolean | undefined;
+  readonly threads?: number | undefined;
+  readonly device?: DeviceRequest | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Trains a stage to its end, or until the signal; at the end its weights are written into the model. Stages before it must
+ * be done: each reads the model as it finds it.
+ * @throws TrainingError for a stage that the recipe does not have, and what `train` throws.
+ */
+export async function* runStage(
+  recipe: TrainingRecipe,
+  stage: StageName,
+  options: RunStageOptions,
+): AsyncGenerator<TrainingEvent, TrainingResult, undefined> {
+  const settings = recipe.stages[stage];
+  if (!settings) {
+    const known = Object.keys(recipe.stages).join(', ') || 'none';
+    throw new TrainingError('training_option_invalid', `the recipe has no stage ${stage}; it has ${known}`);
+  }
+  const world = await World.open(recipe.world);
+  const folder = await modelFolder(recipe, world, options.folder);
+  await using model = await StarModel.open(folder, { device: options.device ?? 'cpu', threads: options.threads });
+  const task = taskOf(recipe, stage, model, world);
+  const result = yield* train(task, settings, {
+    folder: path.join(options.folder, stage),
+    resume: options.resume,
+    allowChanges: options.allowChanges,
+    runtime: model.runtime,
+    signal: options.signal,
+  });
+  if (result.stopped === 'finished') await keepTrained(folder, result.checkpoint, settings.ema > 0);
+  return result;
+}
+
+function taskOf(recipe: TrainingRecipe, stage: StageName, model: StarModel, world: World): TrainingTask {
+  const { pixelEncoder } = model.folder.star;
+  const { stages } = recipe;
+  switch (stage) {
+    case 'tokenizer': {
+      const settings = stages.tokenizer!;
+      const pictures = worldPictures(world, settings.seed, pixelEncoder.imageSize, settings.heldOut);
+      return tokenizerTask(model, pictures, {
+        batch: settings.batch,
+        seed: settings.seed,
+        commitmentWeight: settings.commitmentWeight,
+        entropyWeight: settings.entropyWeight,
+        entropyTemperature: settings.entropyTemperature,
+        reviveEvery: settings.reviveEvery,
+        reviveUntil: Math.floor(settings.reviveUntil * settings.steps),
+      });
+    }
+    case 'understanding': {
+      const { batch, pictures, tokens, seed, heldOutBatches } = stages.understanding!;
+      return understandingTask(model, world, { batch, pictures, tokens, seed, heldOutBatches });
+    }
+    case 'generation': {
+      const { batch, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.generation!;
+      const fits = (caption: string) => buildGenerationPrompt(model.chat, caption).conditional.length <= promptTokens;
+      const data = worldCaptionedPictures(
+        world,
+        { seed, size: pixelEncoder.imageSize, mix: captions, fits },
+        heldOut,
+        previewPrompts,
+      );
+      return generationTask(model, data, { batch, promptTokens, captionDropout, seed, start });
+    }
+  }
+}
+
+const previewPrompts = [
+  'a photo of an apple',
+  'a photo of a red apple',
+  'a photo of two red apples',
+  'a photo of a dog',
+  'a photo of a blue car',
+  'a photo of three donuts',
+  'a photo of a cat left of a tv',
+  'a photo of a green cup and a yellow kite',
+  'a photo of a pizza below an umbrella',
+];
+
+/** The folder that the recipe names, or a new model in `<folder>/model`. */
+async function modelFolder(recipe: TrainingRecipe, world: World, folder: string): Promise<string> {
+  if (typeof recipe.model === 'string') return recipe.model;
+  const made = path.join(folder, 'model');
+  const there = await stat(path.join(made, `STAR_${recipe.model.name}.json`)).catch(() => undefined);
+  if (!there) await createModelFolder(made, recipe.model, { texts: tokenizerTexts(world, recipe) });
+  return made;
+}
+
+/** What the tokenizer of texts is trained on: the world's own talk. */
+function* tokenizerTexts(world: World, recipe: TrainingRecipe): Generator<string> {
+  const grid = typeof recipe.model === 'string' ? 8 : recipe.model.tokenizer.gridSize;
+  const cellWords = [...worldClasses.map(({ name }) => cellNoun(name)), ...colours];
+  // Each word of a place must become one token: often enough that no merge is preferred to it.
+  for (let time = 0; time < 200; time++) yield ` ${cellWords.join(' ')}`;
+  const options = { classes: world.profile.classes, grid };
+  for (let index = 0; index < 6000; index++) {
+    const scene = (turn: number) => world.scene(7, 64 * index + turn, 'exclude');
+    const sources = [pictureConversations(scene(0), index, options), textConversations(scene, index, options)];
+    for (const source of sources) {
+      for (let turn = 0; turn < 4; turn++) {
+        const { question, answer } = source.next().value;
+        yield question;
+        yield typeof answer === 'string' ? answer : ` ${answer.cells.join(' ')}`;
+      }
+    }
+  }
+}
+
+/** Writes a finished training's weights, averaged ones where there are any, into the model. */
+async function keepTrained(model: string, checkpoint: string, averaged: boolean): Promise<void> {
+  const file = path.join(checkpoint, averaged ? 'average.safetensors' : 'weights.safetensors');
+  await using weights = await openSafetensors(file);
+  await saveModel(
+    model,
+    new Map([...weights.entries.keys()].map((name) => [name, async () => (await weights.readFloat32(name)).data])),
+  );
+}

@@ -1,0 +1,156 @@
+/** Stage 0 in the closed world: a base of our own learns to read, to see and to answer. */
+
+import { IndexedStream } from '../../data/indexed-stream.ts';
+import {
+  type ConversationOptions,
+  pictureConversations,
+  textConversations,
+  type WorldConversation,
+} from '../../data/world/conversations.ts';
+import type { World } from '../../data/world/world.ts';
+import { processImage } from '../../models/qwen25vl/image-processor.ts';
+import type { StarModel } from '../../tasks/star-model.ts';
+import type { TensorValue } from '../../tensor/index.ts';
+import { TrainingError } from '../error.ts';
+import { type EncodedConversation, packedLength, packRow } from '../packed-rows.ts';
+import type { TrainingTask } from '../task.ts';
+import {
+  UnderstandingBatch,
+  type UnderstandingRow,
+  type UnderstandingShapes,
+  understandingStage,
+} from '../understanding-loss.ts';
+import { semanticTokens } from '../vision-batch.ts';
+import { ConversationTokens } from './conversation-tokens.ts';
+import { EvaluationProgram } from './evaluation-program.ts';
+import { StreamData } from './stream-data.ts';
+
+export interface UnderstandingSettings {
+  /** Rows of a step. */
+  readonly batch: number;
+  /** How many of them show a picture; at least 1. */
+  readonly pictures: number;
+  /** Tokens of a row: as many conversations as fit. */
+  readonly tokens: number;
+  readonly seed: number;
+  /** Batches of held-out scenes that previews measure. */
+  readonly heldOutBatches: number;
+}
+
+/** A row, and of each of its conversations what kind it is. */
+interface LabelledRow extends UnderstandingRow {
+  readonly kinds: readonly WorldConversation['kind'][];
+}
+
+/** Scenes of training are numbered from 0, held-out ones from here on: no training gets so far. */
+const heldOutFrom = 2 ** 40;
+
+export function understandingTask(model: StarModel, world: World, settings: UnderstandingSettings): TrainingTask {
+  const { qwen, star } = model.folder;
+  const { imageSize, gridSize } = star.pixelEncoder;
+  const { seed, batch, pictures } = settings;
+  if (pictures < 1 || pictures > batch) {
+    throw new TrainingError('training_option_invalid', `pictures is ${pictures}: expected 1 to the batch, ${batch}`);
+  }
+  const sample = world.render(world.scene(seed, 0, 'exclude'), imageSize);
+  const grid = processImage(sample, model.imageProcessor).gridThw;
+  const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid };
+  const stage = understandingStage(qwen, shapes);
+  const tokens = new ConversationTokens(model.chat, semanticTokens(grid, qwen.vision));
+  const feeds = new UnderstandingBatch(qwen, model.imageProcessor, shapes);
+  const options: ConversationOptions = { classes: world.profile.classes, grid: gridSize };
+
+  const row = (index: number, place: number, held: 'exclude' | 'any'): LabelledRow => {
+    if (place < pictures) {
+      const scene = world.scene(seed, index, held);
+      const packed = fill(pictureConversations(scene, index, options), 'picture');
+      return { ...packed, image: world.render(scene, imageSize) };
+    }
+    // A text's scenes are apart from those of pictures.
+    const scenes = (turn: number) => world.scene(seed + 1, index * 64 + turn, held);
+    return fill(textConversations(scenes, index, options), 'text');
+  };
+
+  function fill(source: Generator<WorldConversation, never, void>, about: 'picture' | 'text'): LabelledRow {
+    const conversations: EncodedConversation[] = [];
+    const kinds: WorldConversation['kind'][] = [];
+    // What does not fit is left; a few more are tried, since some are short.
+    for (let misses = 0; misses < 4; ) {
+      const next = source.next().value;
+      const encoded = tokens.encode(next, about);
+      if (packedLength([...conversations, encoded]) > settings.tokens) misses++;
+      else {
+        conversations.push(encoded);
+        kinds.push(next.kind);
+      }
+    }
+    if (conversations.length > 0) return { row: packRow(conversations), kinds };
+    throw new TrainingError('training_option_invalid', `rows of ${settings.tokens} tokens hold no conversation`);
+  }
+
+  const declareFrozen: TrainingTask['declareFrozen'] = (name) => {
+    throw new Error(`internal: the understanding stage trains all it declares, ${name} too`);
+  };
+  const evaluation = new EvaluationProgram(stage, { declareFrozen, weightsFolder: undefined }, model.runtime);
+
+  return {
+    stage,
+    configuration: { ...settings, profile: world.profile, sizes: { text: qwen.text, vision: qwen.vision } },
+    declareFrozen,
+    weightsFolder: undefined,
+    start: (name) => model.weights.read(name),
+    openData: async (cursor) =>
+      new StreamData(new IndexedStream((index) => row(index, index % batch, 'exclude'), cursor), batch, async (rows) =>
+        feeds.feeds(rows),
+      ),
+    preview: async (weights) => {
+      const batches = Array.from({ length: settings.heldOutBatches }, (_, at) =>
+        Array.from({ length: batch }, (_, place) => row(heldOutFrom + at * batch + place, place, 'any')),
+      );
+      const results = await evaluation.run(
+        weights,
+        batches.map((rows) => feeds.feeds(rows)),
+      );
+      return { numbers: accuracies(batches, results, settings.tokens) };
+    },
+  };
+}
+
+/**
+ * Share of conversations whose answer is right in every token, given those before: what greedy decoding answers. By kind;
+ * `picture cells` and `cells` by token, since a long answer leaves much to chance.
+ */
+function accuracies(
+  batches: readonly (readonly LabelledRow[])[],
+  results: readonly Record<string, TensorValue>[],
+  tokens: number,
+): Record<string, number> {
+  const counts = new Map<string, { right: number; all: number }>();
+  const count = (kind: string, right: number) => {
+    const entry = counts.get(kind) ?? { right: 0, all: 0 };
+    counts.set(kind, { right: entry.right + right, all: entry.all + 1 });
+  };
+  batches.forEach((rows, at) => {
+    const right = results[at]!.right!.data as Float32Array;
+    rows.forEach(({ row, kinds }, rowIndex) => {
+      const hits: number[][] = kinds.map(() => []);
+      row.places.forEach(({ conversation, index }, place) => {
+        const { prompt, answer } = row.conversations[conversation]!;
+        const next = index + 1 - prompt.length;
+        if (row.segments[place]! > 0 && next >= 0 && next < answer.length) {
+          hits[conversation]!.push(right[rowIndex * tokens + place]!);
+        }
+      });
+      hits.forEach((own, conversation) => {
+        const kind = kinds[conversation]!;
+        if (kind.endsWith('cells')) for (const hit of own) count(kind, hit);
+        else count(kind, own.every((hit) => hit === 1) ? 1 : 0);
+      });
+    });
+  });
+  const loss = results.reduce((sum, result) => sum + (result.loss!.data as Float32Array)[0]!, 0) / results.length;
+  return {
+    held_out_loss: loss,
+    ...Object.fromEntries([...counts].sort().map(([kind, { right, all }]) => [`held_out ${kind}`, right / all])),
+  };
+}
