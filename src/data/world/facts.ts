@@ -36,6 +36,14 @@ export function relationsBetween(a: Box, b: Box): Relation[] {
   return found;
 }
 
+/** Whether two boxes share more than an edge. */
+export function boxesOverlap(a: Box, b: Box): boolean {
+  const across = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+  const down = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+  // Edges are sums of fractions: a hair's breadth is rounding.
+  return across > 1e-9 && down > 1e-9;
+}
+
 /** The nine places of a picture, row by row. */
 export const places = [
   ['top left', 'top', 'top right'],
@@ -63,11 +71,11 @@ export function placeOf(box: Box): Place | null {
 
 export type Size = 'small' | 'large';
 
-/** Small up to a fifth of the picture's side, large from two fifths on; between them nothing is said. */
+/** Small up to a quarter of the picture's side, large from three eighths on; between them nothing is said. */
 export function sizeOf(box: Box): Size | null {
   const side = Math.max(box.width, box.height);
-  if (side <= 0.2 + 1e-6) return 'small';
-  return side >= 0.4 - 1e-6 ? 'large' : null;
+  if (side <= 0.25 + 1e-6) return 'small';
+  return side >= 0.375 - 1e-6 ? 'large' : null;
 }
 
 /** Area from which on one thing is plainly larger than another. */

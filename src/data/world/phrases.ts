@@ -120,6 +120,19 @@ const placeForms: Readonly<Record<Place, readonly string[]>> = {
   ],
 };
 
+/** One form a place that fits no other place: for what must not be mistaken. */
+export const exactPlace: Readonly<Record<Place, string>> = {
+  'top left': 'in the top left corner',
+  top: 'at the top in the middle',
+  'top right': 'in the top right corner',
+  left: 'in the middle of the left side',
+  middle: 'in the middle',
+  right: 'in the middle of the right side',
+  'bottom left': 'in the bottom left corner',
+  bottom: 'at the bottom in the middle',
+  'bottom right': 'in the bottom right corner',
+};
+
 /** `in the top left corner`. */
 export function placePhrase(chance: Chance, place: Place): string {
   return chance.pick(placeForms[place]);
