@@ -15,8 +15,6 @@ export type TrainingErrorCode =
   | 'saved_training_invalid'
   /** A saved training was made with other settings. */
   | 'configuration_differs'
-  /** The system refused to read or write in the training's folder. */
-  | 'training_folder_unusable'
   /** Weights cannot be replaced now. */
   | 'weights_read_only'
   /** A recipe cannot be read, or has a key or value that it must not have. */

@@ -16,8 +16,8 @@ export interface StageLoss {
   /** Scalar. */
   readonly loss: Tensor;
   /**
-   * How much a batch counts beside others of the same step, scalar float32 above 0: the count that the loss is a mean
-   * over, say. Default: all count alike.
+   * How much a batch counts beside others of the same step, scalar float32 of at least 0: the count that the loss is a
+   * mean over, say. With 0 it counts nothing, but its loss must be finite. Default: all count alike.
    */
   readonly weight?: Tensor | undefined;
   readonly reported: Readonly<Record<string, Tensor>>;

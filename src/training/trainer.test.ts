@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { smallBatch, smallTask } from '../../test/training/small-task.ts';
 import { openSafetensors } from '../checkpoint/safetensors.ts';
+import { readImage } from '../image/decode.ts';
 import { Runtime } from '../runtime/index.ts';
 import type { TrainerSettings } from './recipe.ts';
 import type { TrainingTask } from './task.ts';
@@ -135,5 +136,144 @@ describe('train', () => {
     const whole = await wholeRun();
     expect(lossesOf(resumed)).toEqual(lossesOf(whole).slice(5));
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['damaged-step-00000010', 'step-00000020']);
+  });
+
+  it('keeps the newest checkpoints', async () => {
+    const folder = newFolder();
+    await follow(smallTask(), { ...settings, saveEvery: 4, keep: 2 }, { folder });
+    expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-00000016', 'step-00000020']);
+  });
+
+  it('refuses a folder that has a training, and another configuration, with what differs', async () => {
+    const folder = newFolder();
+    await stopAt(5, settings, folder);
+    await expect(follow(smallTask(), settings, { folder })).rejects.toMatchObject({ code: 'training_exists' });
+    const changed = { ...settings, learningRate: 0.01, beta1: 0.8, saveEvery: 10, logEvery: 3 };
+    const task = smallTask({ configuration: { data: { folder: 'other' } } });
+    await expect(follow(task, changed, { folder, resume: true })).rejects.toMatchObject({
+      code: 'configuration_differs',
+      details: { keys: ['settings.beta1', 'settings.learningRate', 'task.data'] },
+    });
+    const { events } = await follow(task, changed, { folder, resume: true, allowChanges: true });
+    expect(events[0]).toMatchObject({ step: 5, warnings: [expect.stringMatching(/settings\.beta1/)] });
+  });
+
+  it('goes on where the learning rate has no end', async () => {
+    const folder = newFolder();
+    const constant: TrainerSettings = { ...settings, schedule: 'constant' };
+    const short = await follow(smallTask(), { ...constant, steps: 10 }, { folder });
+    const long = await follow(smallTask(), constant, { folder, resume: true });
+    const whole = await follow(smallTask(), constant, { folder: newFolder() });
+    expect([...lossesOf(short), ...lossesOf(long)]).toEqual(lossesOf(whole));
+  });
+
+  it('does nothing to a finished training', async () => {
+    const { result } = await wholeRun();
+    const folder = join(result.checkpoint, '..', '..');
+    const again = await follow(smallTask(), settings, { folder, resume: true });
+    expect(again.result).toEqual(result);
+    expect(again.events.map(({ type }) => type)).toEqual(['training-started']);
+  });
+
+  it('starts anew only where there is nothing to go on from', async () => {
+    const folder = newFolder();
+    const { result } = await follow(smallTask(), { ...settings, steps: 5 }, { folder, resume: true });
+    await rm(join(result.checkpoint, 'optimizer.safetensors'));
+    await expect(follow(smallTask(), settings, { folder, resume: true })).rejects.toMatchObject({
+      code: 'saved_training_invalid',
+      message: expect.stringMatching(/optimizer\.safetensors cannot be read/),
+    });
+    expect(await readdir(join(folder, 'checkpoints'))).toEqual(['step-00000005']);
+  });
+
+  it('averages weights as the formula says, and shows previews at the average', async () => {
+    const name = 'second.weight';
+    let expected: Float64Array | undefined;
+    const folder = newFolder();
+    const task: TrainingTask = {
+      ...smallTask(),
+      maintainEvery: 1,
+      maintain: async (weights, step) => {
+        expected ??= Float64Array.from(await smallTask().start(name, [16, 1]));
+        const decay = Math.min(0.9, (1 + step) / (10 + step));
+        const weight = await weights.read(name);
+        expected = expected.map((value, index) => decay * value + (1 - decay) * weight[index]!);
+        return { decay };
+      },
+      preview: async (weights, step) => {
+        const average = await weights.read(name);
+        expected!.forEach((value, index) => {
+          expect(average[index]).toBeCloseTo(value, 5);
+        });
+        await expect(weights.write(name, average)).rejects.toMatchObject({ code: 'weights_read_only' });
+        const grey = { width: 3, height: 2, data: new Uint8Array(18).fill(step) };
+        return { pictures: [grey, grey], numbers: { held_out: step / 2 } };
+      },
+    };
+    const { events } = await follow(task, { ...settings, steps: 12, previewEvery: 4 }, { folder });
+    const path = join(folder, 'previews', 'step-00000008.png');
+    expect(events).toContainEqual({ type: 'preview-available', step: 8, path, numbers: { held_out: 4 } });
+    expect(await readImage(path)).toMatchObject({ width: 8, height: 2 });
+    expect((await readFile(join(folder, 'metrics.jsonl'), 'utf8')).split('\n')).toContain(
+      '{"held_out":6,"step":12,"kind":"preview"}',
+    );
+  });
+
+  it('saves what maintenance replaced and the task gathered', async () => {
+    const counting = (): TrainingTask => {
+      let seen = 0;
+      return {
+        ...smallTask(),
+        observe: (reported) => {
+          seen += (reported.bias!.data as Float32Array)[0]!;
+        },
+        state: {
+          save: () => ({ seen: { dtype: 'float64', shape: [], data: Float64Array.of(seen) } }),
+          restore: ({ seen: saved }) => {
+            seen = (saved!.data as Float64Array)[0]!;
+          },
+        },
+        maintainEvery: 3,
+        maintain: async (weights, step) => {
+          const value = await weights.read('first.weight');
+          const row = step % 6;
+          await weights.write('first.weight', value.fill(seen / 10, 16 * row, 16 * (row + 1)), [row]);
+          return { seen };
+        },
+      };
+    };
+    const whole = await follow(counting(), settings, { folder: newFolder() });
+    const folder = newFolder();
+    const abort = new AbortController();
+    await follow(counting(), settings, { folder, signal: abort.signal }, (event) => {
+      if (event.type === 'step-end' && event.step === 9) abort.abort();
+    });
+    const resumed = await follow(counting(), settings, { folder, resume: true });
+    expect(lossesOf(resumed)).toEqual(lossesOf(whole).slice(9));
+    expect(await tensorsOf(resumed.result.checkpoint)).toEqual(await tensorsOf(whole.result.checkpoint));
+    expect(lossesOf(whole)).not.toEqual(lossesOf(await wholeRun()));
+  });
+
+  it('refuses batches and settings that do not fit', async () => {
+    const odd: TrainingTask = {
+      ...smallTask(),
+      openData: async () => ({
+        next: async () => smallBatch(0, 3),
+        cursor: () => ({}),
+        skippedCount: 0,
+        [Symbol.asyncDispose]: async () => {},
+      }),
+    };
+    await expect(follow(odd, settings, { folder: newFolder() })).rejects.toMatchObject({
+      code: 'batch_invalid',
+      message: 'small stage, data x: expected float32 [4, 6], got float32 [3, 6]',
+    });
+    const refused = follow(smallTask(), { ...settings, stepsPerRun: 3 }, { folder: newFolder() });
+    await expect(refused).rejects.toMatchObject({ code: 'training_option_invalid' });
+  });
+
+  it('frees what it held', async () => {
+    await wholeRun();
+    expect(runtime.memory()).toEqual({ sessions: [], remote: { count: 0, bytes: 0 } });
   });
 });

@@ -1,6 +1,7 @@
 /** A small real training for tests: two layers on synthetic points, with everything that the trainer asks of a task. */
 import type { Cursor } from '../../src/data/stream.ts';
 import { add, gelu, matmul, reduceMean, square, subtract, uniform } from '../../src/tensor/index.ts';
+import type { TrainerSettings } from '../../src/training/recipe.ts';
 import type { TrainingBatch, TrainingTask } from '../../src/training/task.ts';
 
 export interface SmallTaskOptions {
@@ -72,3 +73,9 @@ export function smallTask({ batch = 4, brokenFrom = Infinity, configuration }: S
     },
   };
 }
+
+/** Settings of the training that is killed: it saves so often that many moments are inside of a save. */
+export const killedSettings: TrainerSettings = {
+  ...{ steps: 60, learningRate: 0.02, warmupSteps: 3, ema: 0.9 },
+  ...{ saveEvery: 2, keep: 2, logEvery: 1 },
+};
