@@ -35,19 +35,13 @@ describe('openMix', () => {
 
   it('gives the same whatever is taken at once, and goes on from every place', async () => {
     await using all = await openMix(parts(), { seed: 1 });
-    const whole = await all.next(60);
+    const whole = await all.next(67);
     await using stream = await openMix(parts(), { seed: 1 });
     for (let given = 0; given < 60; given += 5) {
       const cursor = JSON.parse(JSON.stringify(stream.cursor())) as Cursor;
       await using resumed = await openMix(parts(), { seed: 1 }, cursor);
-      expect(await resumed.next(7)).toEqual(
-        [...whole, ...(await all.next(0))].slice(given, given + 7).concat(given === 55 ? await rest(2) : []),
-      );
+      expect(await resumed.next(7)).toEqual(whole.slice(given, given + 7));
       expect(await stream.next(5)).toEqual(whole.slice(given, given + 5));
-    }
-    async function rest(count: number) {
-      await using longer = await openMix(parts(), { seed: 1 });
-      return (await longer.next(60 + count)).slice(60);
     }
   });
 

@@ -212,6 +212,42 @@ describe('damage', () => {
     );
   });
 
+  it('of sizes is bounded: a group that grows when it is unpacked, a picture, a caption, a line', async () => {
+    await using folder = await temporaryFolder();
+    const [good] = await items(1);
+    const large = { ...good!, name: 'q', caption: 'x'.repeat(70_000) };
+    for (const kind of ['webdataset', 'sidecar', 'jsonl'] as const) {
+      const at = join(folder.path, kind);
+      await mkdir(at);
+      await using stream = await openImageText(await writeSet(kind, at, [good!, large]));
+      await stream.next(2);
+      expect(stream.skipped[0]!.reason, kind).toMatch(/more than 65536|limit is 65536/);
+      const config = await writeSet(kind, at, [good!]);
+      await using small = await openImageText({ ...config, maxImageBytes: 10 });
+      await expect(small.next(1), kind).rejects.toMatchObject({ code: 'data_exhausted' });
+    }
+    const file = join(folder.path, 'jsonl', 'data.jsonl');
+    await using lines = await openImageText({ kind: 'jsonl', file, maxLineBytes: 8 });
+    await expect(lines.next(1)).rejects.toThrow(/more than 8 bytes/);
+
+    const columnData = [
+      { name: 'image', data: [new Uint8Array(good!.picture)], type: 'BYTE_ARRAY' as const },
+      { name: 'caption', data: ['x'.repeat(3_000_000)], type: 'STRING' as const },
+    ];
+    const table = new Uint8Array(parquetWriteBuffer({ columnData }));
+    expect(table.length).toBeLessThan(1_000_000);
+    await writeFile(join(folder.path, 'a.parquet'), table);
+    await using rows = await openImageText({ kind: 'parquet', folder: folder.path, maxGroupBytes: 1_000_000 });
+    await expect(rows.next(1)).rejects.toThrow(/more than 1000000 bytes after decompression/);
+  });
+
+  it('of archives without samples is told', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'a.tar'), await archive([['README', 'nothing']]));
+    await using stream = await openImageText({ kind: 'webdataset', folder: folder.path });
+    await expect(stream.next(1)).rejects.toMatchObject({ code: 'data_exhausted' });
+  });
+
   it('of options is told', async () => {
     const wrong = [{ kind: 'folder' }, { kind: 'tar', folder: 'x' }, { kind: 'folder', folder: 'x', sed: 1 }];
     for (const config of wrong) {

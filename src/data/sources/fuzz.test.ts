@@ -1,0 +1,129 @@
+/**
+ * Byte mutations of sound data. Whatever the bytes are, a stream gives samples, or fails with a StarError when it is
+ * opened or read; nothing else may be thrown, and it may not take long.
+ */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { archive, items, type Kind, temporaryFolder, writeSet } from '../../../test/data/picture-sets.ts';
+import { StarError } from '../../errors.ts';
+import { openImageText } from './open.ts';
+import type { ImageTextConfig } from './options.ts';
+
+/** Milliseconds for data of a few kilobytes; far above what it takes, far below what an endless loop takes. */
+const patience = 5000;
+
+const position = fc.noBias(fc.nat(2 ** 30));
+const change = fc.oneof(
+  fc.record({
+    kind: fc.constant('set' as const),
+    at: position,
+    bytes: fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 8 }),
+      fc
+        .constantFrom('"', '{', '}', '\\', '\n', '77777777777', '\x80', '../', '1e999')
+        .map((text) => Buffer.from(text)),
+    ),
+  }),
+  fc.record({ kind: fc.constant('flip' as const), at: position, bit: fc.nat(7) }),
+  fc.record({ kind: fc.constant('cut' as const), at: position }),
+  fc.record({ kind: fc.constant('remove' as const), at: position, length: fc.integer({ min: 1, max: 600 }) }),
+  fc.record({
+    kind: fc.constant('copy' as const),
+    at: position,
+    from: position,
+    length: fc.integer({ min: 1, max: 1024 }),
+  }),
+);
+type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
+
+function mutate(bytes: Buffer, change: Change): Buffer {
+  const at = change.at % (bytes.length + 1);
+  const copy = Buffer.from(bytes);
+  switch (change.kind) {
+    case 'set':
+      copy.set(change.bytes.subarray(0, copy.length - at), at);
+      return copy;
+    case 'flip':
+      if (at < copy.length) copy[at]! ^= 1 << change.bit;
+      return copy;
+    case 'cut':
+      return copy.subarray(0, at);
+    case 'remove':
+      return Buffer.concat([copy.subarray(0, at), copy.subarray(at + change.length)]);
+    case 'copy': {
+      const from = change.from % (bytes.length + 1);
+      return Buffer.concat([copy.subarray(0, at), copy.subarray(from, from + change.length), copy.subarray(at)]);
+    }
+  }
+}
+
+/** A tar header's checksum is mended, or nearly every mutation would stop there. */
+function mendChecksums(bytes: Buffer): Buffer {
+  for (let start = 0; start + 512 <= bytes.length; start += 512) {
+    const block = bytes.subarray(start, start + 512);
+    if (block.subarray(257, 262).toString('latin1') !== 'ustar') continue;
+    block.fill(0x20, 148, 156);
+    const sum = block.reduce((total, byte) => total + byte, 0);
+    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  }
+  return bytes;
+}
+
+async function survives(config: ImageTextConfig): Promise<void> {
+  const before = performance.now();
+  try {
+    await using stream = await openImageText({ ...config, maxPixels: 10_000, prefetch: 2 });
+    for (const { image, caption } of await stream.next(7)) {
+      expect(image.data.length).toBe(image.width * image.height * 3);
+      expect(caption).not.toBe('');
+    }
+  } catch (error) {
+    if (!StarError.isInstance(error)) throw error;
+  }
+  expect(performance.now() - before).toBeLessThan(patience);
+}
+
+describe('mutated data', () => {
+  it.each<[Kind, RegExp]>([
+    ['webdataset', /\.tar$/],
+    ['jsonl', /\.jsonl$/],
+    ['captions.json', /captions\.json$/],
+    ['parquet', /\.parquet$/],
+    ['parquet bytes', /\.parquet$/],
+  ])('%s is read or refused', async (kind, names) => {
+    await using folder = await temporaryFolder();
+    const config = await writeSet(kind, folder.path, await items(4));
+    const [name] = (await readdir(folder.path)).filter((file) => names.test(file)).sort();
+    const path = join(folder.path, name!);
+    const sound = await readFile(path);
+    const changes = fc.array(change, { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(changes, fc.boolean(), async (list, mended) => {
+        const bytes = list.reduce(mutate, sound);
+        await writeFile(path, kind === 'webdataset' && mended ? mendChecksums(Buffer.from(bytes)) : bytes);
+        await survives(config);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('of pax headers and long names is read or refused', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'a.tar');
+    const name = `${'long/'.repeat(40)}ü`;
+    const picture = (await items(1))[0]!.picture;
+    const sound = await archive([
+      [`${name}.png`, picture],
+      [`${name}.txt`, 'a caption'],
+    ]);
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (list) => {
+        await writeFile(path, mendChecksums(Buffer.from(list.reduce(mutate, sound))));
+        await survives({ kind: 'webdataset', folder: folder.path });
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
