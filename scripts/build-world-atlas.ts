@@ -88,10 +88,17 @@ for (const style of styles) {
   await writeFile(new URL(`${style}.png`, folder), png);
   console.log(`${style}: ${sprites.length} sprites, ${png.length} bytes`);
 }
-await writeFile(
-  new URL('atlas.json', folder),
-  `${JSON.stringify({ cell, margin, columns, styles, sprites }, undefined, 2)}\n`,
-);
+const index = `{
+  "cell": ${cell},
+  "margin": ${margin},
+  "columns": ${columns},
+  "styles": [${styles.map((style) => JSON.stringify(style)).join(', ')}],
+  "sprites": [
+${sprites.map((sprite) => `    ${JSON.stringify(sprite)}`).join(',\n')}
+  ]
+}
+`;
+await writeFile(new URL('atlas.json', folder), index);
 
 /** The colour nearest to most pixels. */
 function ownColour(pixels: Uint8Array): Colour {

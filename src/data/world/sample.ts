@@ -26,7 +26,7 @@ export interface SampleOptions {
   readonly kind?: SceneKind;
 }
 
-const maxAttempts = 2000;
+const maxAttempts = 200;
 
 /** Streams of scenes lie this far apart, beyond the numbers in `streams`, so that captions of one seed are independent. */
 const streamStride = 4096;

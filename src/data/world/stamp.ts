@@ -18,12 +18,18 @@ function luminance(pixels: Uint8Array, at: number): number {
   return 0.299 * pixels[at]! + 0.587 * pixels[at + 1]! + 0.114 * pixels[at + 2]!;
 }
 
-/** Median over pixels that are at least half opaque. */
+/** Median over pixels that are at least half opaque, to whole levels. */
 function medianLuminance(pixels: Uint8Array): number {
-  const values: number[] = [];
-  for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3]! >= 128) values.push(luminance(pixels, at));
-  values.sort((a, b) => a - b);
-  return values[values.length >> 1] ?? 0;
+  const histogram = new Uint32Array(256);
+  let opaque = 0;
+  for (let at = 0; at < pixels.length; at += 4) {
+    if (pixels[at + 3]! < 128) continue;
+    histogram[Math.round(luminance(pixels, at))]!++;
+    opaque++;
+  }
+  let [level, below] = [0, histogram[0]!];
+  while (level < 255 && below <= opaque >> 1) below += histogram[++level]!;
+  return level;
 }
 
 /**
