@@ -6,10 +6,18 @@ import { exitCodes, reportFailure, UsageError } from './failure.ts';
 import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
 import { requireShortCommandLine } from './text-argument.ts';
+import { trainCommand } from './train.ts';
 import { understandCommand } from './understand.ts';
 import { verifyCommand } from './verify.ts';
 
-const commands = () => [understandCommand(), generateCommand(), editCommand(), inspectCommand(), verifyCommand()];
+const commands = () => [
+  understandCommand(),
+  generateCommand(),
+  editCommand(),
+  trainCommand(),
+  inspectCommand(),
+  verifyCommand(),
+];
 
 /** The whole command line; parsing it runs a command. */
 export function createProgram(): Command {

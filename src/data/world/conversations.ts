@@ -17,6 +17,7 @@ export type ConversationKind =
   | 'caption'
   | 'cells'
   | 'picture cells'
+  | 'edit cells'
   | 'thought';
 
 export interface WorldConversation {
@@ -31,6 +32,8 @@ export interface ConversationOptions {
   readonly classes: readonly string[];
   /** Places a side of a picture of tokens. */
   readonly grid: number;
+  /** An instruction to change the scene, and what it becomes; undefined where the scene allows none. */
+  readonly edit: (scene: Scene, seed: number) => { readonly instruction: string; readonly target: Scene } | undefined;
 }
 
 /** How often each kind of question is asked; what is hard is asked more. */
@@ -65,10 +68,13 @@ const turns = 64;
 export function* pictureConversations(
   scene: Scene,
   seed: number,
-  { classes, grid }: ConversationOptions,
+  { classes, grid, edit }: ConversationOptions,
 ): Generator<WorldConversation, never, void> {
   const chance = chanceOf(seed, streams.picture);
-  if (chance.happens(0.4)) {
+  const changed = chance.happens(0.45) ? edit(scene, seed) : undefined;
+  if (changed) {
+    yield { kind: 'edit cells', question: changed.instruction, answer: { cells: cellWords(changed.target, grid) } };
+  } else if (chance.happens(0.3)) {
     yield { kind: 'picture cells', question: chance.pick(copyRequests), answer: { cells: cellWords(scene, grid) } };
   }
   if (chance.happens(0.4)) {

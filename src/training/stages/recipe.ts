@@ -44,14 +44,17 @@ const pictureFields = {
     ),
   promptTokens: whole(16).describe('Tokens of the longest prompt with the chat template around it.'),
   heldOut: whole(1).default(128).describe('Held-out samples that previews measure. Default 128.'),
-};
-
-export const generationRecipe = recipeSchema({
-  ...pictureFields,
   captions: z
     .strictObject({ geneval: z.number().min(0), free: z.number().min(0), dense: z.number().min(0) })
     .default({ geneval: 2, free: 2, dense: 0 })
     .describe('How often each kind of caption is the prompt. Default 2, 2, 0. One that is too long becomes geneval.'),
+};
+
+export const generationRecipe = recipeSchema(pictureFields);
+
+export const instructionRecipe = recipeSchema({
+  ...pictureFields,
+  edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
 });
 
 export const trainingRecipeSchema = z.strictObject({
@@ -63,9 +66,10 @@ export const trainingRecipeSchema = z.strictObject({
     tokenizer: tokenizerRecipe.optional(),
     understanding: understandingRecipe.optional(),
     generation: generationRecipe.optional(),
+    instruction: instructionRecipe.optional(),
   }),
 });
 
 export type TrainingRecipe = z.output<typeof trainingRecipeSchema>;
 export type StageName = keyof TrainingRecipe['stages'];
-export const stageNamesInOrder: readonly StageName[] = ['tokenizer', 'understanding', 'generation'];
+export const stageNamesInOrder: readonly StageName[] = ['tokenizer', 'understanding', 'generation', 'instruction'];

@@ -7,6 +7,7 @@ import { pictureConversations, textConversations } from '../../data/world/conver
 import { colours } from '../../data/world/scene.ts';
 import { worldClasses } from '../../data/world/vocabulary.ts';
 import { World } from '../../data/world/world.ts';
+import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
 import { StarModel } from '../../tasks/star-model.ts';
@@ -16,11 +17,13 @@ import { saveModel } from '../new-model/save-model.ts';
 import type { TrainingTask } from '../task.ts';
 import { train } from '../trainer.ts';
 import type { TrainingEvent, TrainingResult } from '../training-events.ts';
+import { semanticTokens } from '../vision-batch.ts';
 import { generationTask } from './generation-task.ts';
+import { instructionTask } from './instruction-task.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
 import { tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask } from './understanding-task.ts';
-import { worldCaptionedPictures, worldPictures } from './world-data.ts';
+import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPictures } from './world-data.ts';
 
 export interface RunStageOptions {
   /** Folder of the training: `model/` (where the recipe makes a new one) and a folder for each stage. */
@@ -94,6 +97,26 @@ function taskOf(recipe: TrainingRecipe, stage: StageName, model: StarModel, worl
       );
       return generationTask(model, data, { batch, promptTokens, captionDropout, seed, start });
     }
+    case 'instruction': {
+      const { batch, edits, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.instruction!;
+      const length = (text: string) => buildGenerationPrompt(model.chat, text).conditional.length;
+      const { imageSize } = pixelEncoder;
+      const blank = { width: imageSize, height: imageSize, data: new Uint8Array(3 * imageSize ** 2) };
+      const semantic = semanticTokens(processImage(blank, model.imageProcessor).gridThw, model.folder.qwen.vision);
+      // Around the source's blocks: two starts, two ends, a newline.
+      const source = pixelEncoder.numTokens + semantic + 5;
+      const data = worldInstructions(
+        world,
+        { seed, size: imageSize, mix: captions, fits: (caption) => length(caption) <= promptTokens },
+        {
+          batch,
+          edits,
+          heldOut: Math.ceil(heldOut / batch) * batch,
+          fits: (instruction) => length(instruction) + source <= promptTokens,
+        },
+      );
+      return instructionTask(model, data, { batch, edits, promptTokens, captionDropout, seed, start });
+    }
   }
 }
 
@@ -124,7 +147,7 @@ function* tokenizerTexts(world: World, recipe: TrainingRecipe): Generator<string
   const cellWords = [...worldClasses.map(({ name }) => cellNoun(name)), ...colours];
   // Each word of a place must become one token: often enough that no merge is preferred to it.
   for (let time = 0; time < 200; time++) yield ` ${cellWords.join(' ')}`;
-  const options = { classes: world.profile.classes, grid };
+  const options = conversationOptions(world, grid, 'exclude');
   for (let index = 0; index < 6000; index++) {
     const scene = (turn: number) => world.scene(7, 64 * index + turn, 'exclude');
     const sources = [pictureConversations(scene(0), index, options), textConversations(scene, index, options)];

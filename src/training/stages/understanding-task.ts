@@ -1,12 +1,7 @@
 /** Stage 0 in the closed world: a base of our own learns to read, to see and to answer. */
 
 import { IndexedStream } from '../../data/indexed-stream.ts';
-import {
-  type ConversationOptions,
-  pictureConversations,
-  textConversations,
-  type WorldConversation,
-} from '../../data/world/conversations.ts';
+import { pictureConversations, textConversations, type WorldConversation } from '../../data/world/conversations.ts';
 import type { World } from '../../data/world/world.ts';
 import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
@@ -24,6 +19,7 @@ import { semanticTokens } from '../vision-batch.ts';
 import { ConversationTokens } from './conversation-tokens.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { StreamData } from './stream-data.ts';
+import { conversationOptions, heldOutFrom } from './world-data.ts';
 
 export interface UnderstandingSettings {
   /** Rows of a step. */
@@ -42,9 +38,6 @@ interface LabelledRow extends UnderstandingRow {
   readonly kinds: readonly WorldConversation['kind'][];
 }
 
-/** Scenes of training are numbered from 0, held-out ones from here on: no training gets so far. */
-const heldOutFrom = 2 ** 40;
-
 export function understandingTask(model: StarModel, world: World, settings: UnderstandingSettings): TrainingTask {
   const { qwen, star } = model.folder;
   const { imageSize, gridSize } = star.pixelEncoder;
@@ -58,17 +51,20 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
   const stage = understandingStage(qwen, shapes);
   const tokens = new ConversationTokens(model.chat, semanticTokens(grid, qwen.vision));
   const feeds = new UnderstandingBatch(qwen, model.imageProcessor, shapes);
-  const options: ConversationOptions = { classes: world.profile.classes, grid: gridSize };
+  const options = {
+    exclude: conversationOptions(world, gridSize, 'exclude'),
+    any: conversationOptions(world, gridSize, 'any'),
+  };
 
   const row = (index: number, place: number, held: 'exclude' | 'any'): LabelledRow => {
     if (place < pictures) {
       const scene = world.scene(seed, index, held);
-      const packed = fill(pictureConversations(scene, index, options), 'picture');
+      const packed = fill(pictureConversations(scene, index, options[held]), 'picture');
       return { ...packed, image: world.render(scene, imageSize) };
     }
     // A text's scenes are apart from those of pictures.
     const scenes = (turn: number) => world.scene(seed + 1, index * 64 + turn, held);
-    return fill(textConversations(scenes, index, options), 'text');
+    return fill(textConversations(scenes, index, options[held]), 'text');
   };
 
   function fill(source: Generator<WorldConversation, never, void>, about: 'picture' | 'text'): LabelledRow {

@@ -1,27 +1,66 @@
 /** What stages draw from the closed world. Training has the scenes from 0 on, held-out ones lie far above. */
 
+import { DataError } from '../../data/error.ts';
 import { IndexedStream } from '../../data/indexed-stream.ts';
 import { captionKinds, describeScene } from '../../data/world/captions.ts';
 import { chanceOf } from '../../data/world/chance.ts';
+import type { ConversationOptions } from '../../data/world/conversations.ts';
+import { type EditTarget, renderTarget } from '../../data/world/edit-target.ts';
+import { type Edit, sampleEdit } from '../../data/world/edits.ts';
 import type { Scene } from '../../data/world/scene.ts';
 import type { World } from '../../data/world/world.ts';
 import type { CaptionedPicture, GenerationData } from './generation-task.ts';
+import type { EditedPicture, InstructionData } from './instruction-task.ts';
 import type { TokenizerData } from './tokenizer-task.ts';
 
 /** Number of the first held-out scene: no training gets so far. */
 export const heldOutFrom = 2 ** 40;
 
 /** Streams of chance of this file. */
-const streams = { captionKind: 321, wrongClasses: 322 } as const;
+const streams = { captionKind: 321, wrongClasses: 322, edited: 323 } as const;
+
+/** Share of pictures that are results of edits: grey ones, cut-out ones and so on must be drawn too. */
+const editedShare = 0.25;
 
 export function worldPictures(world: World, seed: number, size: number, heldOut: number): TokenizerData {
-  return {
-    open: (cursor) => new IndexedStream((index) => world.render(world.scene(seed, index, 'exclude'), size), cursor),
-    heldOut: Array.from({ length: heldOut }, (_, index) =>
-      world.render(world.scene(seed, heldOutFrom + index, 'any'), size),
-    ),
-    description: { profile: world.profile },
+  const picture = (index: number, held: 'exclude' | 'any') => {
+    const scene = world.scene(seed, index, held);
+    const chance = chanceOf(index, streams.edited);
+    const edit = chance.happens(editedShare) ? worldEdit(world, scene, index, held) : undefined;
+    return edit ? renderTarget(edit.target, world.atlas, size) : world.render(scene, size);
   };
+  return {
+    open: (cursor) => new IndexedStream((index) => picture(index, 'exclude'), cursor),
+    heldOut: Array.from({ length: heldOut }, (_, index) => picture(heldOutFrom + index, 'any')),
+    description: { profile: world.profile, editedShare },
+  };
+}
+
+/** The options of conversations about a world's scenes. */
+export function conversationOptions(world: World, grid: number, heldOut: 'exclude' | 'any'): ConversationOptions {
+  return {
+    classes: world.profile.classes,
+    grid,
+    edit: (scene, seed) => {
+      const edit = worldEdit(world, scene, seed, heldOut);
+      return edit && { instruction: edit.instruction, target: targetScene(edit.target) };
+    },
+  };
+}
+
+/** The scene that a target shows: what is cut out stands on white. */
+function targetScene({ scene, canvas }: EditTarget): Scene {
+  return canvas === 'white' ? { ...scene, background: { kind: 'plain', colour: 'white' } } : scene;
+}
+
+/** An edit of the scene by number; undefined where the scene allows none. */
+export function worldEdit(world: World, scene: Scene, index: number, heldOut: 'exclude' | 'any'): Edit | undefined {
+  try {
+    return sampleEdit(scene, index, undefined, { profile: world.profile, heldOut });
+  } catch (error) {
+    if (error instanceof DataError && error.code === 'data_exhausted') return undefined;
+    throw error;
+  }
 }
 
 export interface CaptionMix {
@@ -78,4 +117,49 @@ export function worldCaptionedPictures(
     prompts,
     description: { profile: world.profile, captions: captions.mix },
   };
+}
+
+/** Batches of `edits` edited pictures and then captioned ones. */
+export function worldInstructions(
+  world: World,
+  captions: WorldCaptions,
+  { batch, edits, heldOut, fits }: InstructionMix,
+): InstructionData {
+  const { seed, size } = captions;
+  const sample = (index: number, held: 'exclude' | 'any'): EditedPicture | CaptionedPicture => {
+    const place = (index - (index >= heldOutFrom ? heldOutFrom : 0)) % batch;
+    if (place >= edits) {
+      const scene = world.scene(seed, index, held);
+      return { index, image: world.render(scene, size), caption: worldCaption(scene, index, captions) };
+    }
+    // A scene that allows no edit, or only a lengthy one, gives way to another.
+    for (let attempt = 0; ; attempt++) {
+      const scene = world.scene(seed + 1 + attempt, index, held);
+      const edit = worldEdit(world, scene, index, held);
+      if (!edit || !fits(edit.instruction)) continue;
+      const { instruction, target } = edit;
+      return {
+        index,
+        source: world.render(scene, size),
+        instruction,
+        image: renderTarget(target, world.atlas, size),
+      };
+    }
+  };
+  const held = Array.from({ length: heldOut }, (_, index) => sample(heldOutFrom + index, 'any'));
+  return {
+    open: (cursor) => new IndexedStream((index) => sample(index, 'exclude'), cursor),
+    heldOut: held,
+    shown: held.filter((each) => 'source' in each).slice(0, 8),
+    description: { profile: world.profile, captions: captions.mix },
+  };
+}
+
+export interface InstructionMix {
+  readonly batch: number;
+  readonly edits: number;
+  /** Held-out samples, a multiple of the batch. */
+  readonly heldOut: number;
+  /** Whether an instruction fits the program. */
+  readonly fits: (instruction: string) => boolean;
 }

@@ -1,0 +1,126 @@
+/** Stage 4: drawing and editing together; base, semantic encoder and tokenizer are frozen. */
+import type { Cursor, SampleStream } from '../../data/stream.ts';
+import type { RgbImage } from '../../image/rgb-image.ts';
+import { processImage } from '../../models/qwen25vl/image-processor.ts';
+import { buildEditPrompt, buildGenerationPrompt } from '../../models/star/prompt.ts';
+import { editPrompt } from '../../tasks/edit.ts';
+import type { StarModel } from '../../tasks/star-model.ts';
+import { uniform } from '../../tensor/random.ts';
+import { TrainingError } from '../error.ts';
+import { InstructionBatch, type InstructionSample, instructionStage } from '../instruction-loss.ts';
+import type { TrainingTask } from '../task.ts';
+import { semanticTokens } from '../vision-batch.ts';
+import { EvaluationProgram } from './evaluation-program.ts';
+import { type CaptionedPicture, type GenerationSettings, startOf } from './generation-task.ts';
+import { TrainedPainter } from './painter.ts';
+import { PictureCodes } from './picture-codes.ts';
+import { StreamData } from './stream-data.ts';
+
+/** A picture, an instruction, and the picture that it makes of it. */
+export interface EditedPicture {
+  readonly index: number;
+  readonly source: RgbImage;
+  readonly instruction: string;
+  readonly image: RgbImage;
+}
+
+export interface InstructionSettings extends GenerationSettings {
+  /** Samples of a step that edit; the first ones. At least 1, at most the batch. */
+  readonly edits: number;
+}
+
+export interface InstructionData {
+  /** A batch after another: `edits` edited pictures, then captioned ones. */
+  open(cursor: Cursor | undefined): SampleStream<EditedPicture | CaptionedPicture>;
+  /** The first `edits` of each batch edit. */
+  readonly heldOut: readonly (EditedPicture | CaptionedPicture)[];
+  /** Edits whose results previews show beside their sources. */
+  readonly shown: readonly Pick<EditedPicture, 'source' | 'instruction'>[];
+  readonly description: Readonly<Record<string, unknown>>;
+}
+
+/** Stream of chance of the dropout. */
+const dropoutStream = 331;
+
+export function instructionTask(model: StarModel, data: InstructionData, settings: InstructionSettings): TrainingTask {
+  const { star, qwen } = model.folder;
+  const { imageSize, numTokens } = star.pixelEncoder;
+  const { batch, edits, promptTokens, captionDropout, seed } = settings;
+  if (edits < 1 || edits > batch) {
+    throw new TrainingError('training_option_invalid', `edits is ${edits}: expected 1 to the batch, ${batch}`);
+  }
+  const blank = { width: imageSize, height: imageSize, data: new Uint8Array(3 * imageSize ** 2) };
+  const grid = processImage(blank, model.imageProcessor).gridThw;
+  const shapes = { batch, promptTokens, pictures: edits, grid };
+  const layout = {
+    pixelTokens: numTokens,
+    semanticTokens: semanticTokens(grid, qwen.vision),
+    generatedTokens: numTokens,
+  };
+  const stage = instructionStage(star, qwen, shapes);
+  const frozen = { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder };
+  const codes = new PictureCodes(model);
+  const pixelPad = model.chat.tokenizer.idOf('<|vision_pad|>')!;
+  const batches = new InstructionBatch(model.folder, model.imageProcessor, shapes, pixelPad);
+  const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
+  const painter = new TrainedPainter(model, stage);
+
+  const toFeeds = async (pictures: readonly (EditedPicture | CaptionedPicture)[], dropout: number) => {
+    const sources = pictures.filter((picture) => 'source' in picture);
+    const drawn = await codes.of([...pictures.map(({ image }) => image), ...sources.map(({ source }) => source)]);
+    const samples = pictures.map((picture, row): InstructionSample => {
+      const dropped = uniform(seed, dropoutStream, picture.index) < dropout;
+      if ('caption' in picture) {
+        const prompt = buildGenerationPrompt(model.chat, picture.caption);
+        return { kind: 'draw', prompt: dropped ? prompt.unconditional : prompt.conditional, codes: drawn[row]! };
+      }
+      const prompt = buildEditPrompt(model.chat, picture.instruction, layout);
+      return {
+        kind: 'edit',
+        prompt: dropped ? prompt.unconditional : prompt.conditional,
+        positionIds: prompt.positionIds.slice(0, prompt.length),
+        source: picture.source,
+        sourceCodes: drawn[pictures.length + sources.indexOf(picture)]!,
+        codes: drawn[row]!,
+      };
+    });
+    return batches.feeds(samples);
+  };
+
+  return {
+    stage,
+    configuration: { ...settings, data: data.description, sizes: { star, qwen } },
+    ...frozen,
+    start: (name, shape) => startOf(model, name, shape, settings),
+    openData: async (cursor) =>
+      new StreamData(data.open(cursor), batch, (pictures) => toFeeds(pictures, captionDropout)),
+    preview: async (access) => {
+      const whole = Math.floor(data.heldOut.length / batch);
+      const parts = Array.from({ length: whole }, (_, at) => data.heldOut.slice(at * batch, (at + 1) * batch));
+      const told = await evaluation.run(access, await Promise.all(parts.map((part) => toFeeds(part, 0))));
+      const untold = await evaluation.run(access, await Promise.all(parts.map((part) => toFeeds(part, 1))));
+      /** Nats a picture. */
+      const mean = (results: typeof told, from: number, to: number) => {
+        const own = results.flatMap(({ per_sample_nll }) => [
+          ...(per_sample_nll!.data as Float32Array).slice(from, to),
+        ]);
+        return own.reduce((a, b) => a + b, 0) / Math.max(own.length, 1);
+      };
+      const pictures: RgbImage[] = [];
+      for (const { source, instruction } of data.shown) {
+        const prompt = await editPrompt(model, source, instruction);
+        const [drawn] = await painter.drawPrompts(access, [prompt], { seed: 1, guidance: 2 });
+        pictures.push(source, drawn!);
+      }
+      return {
+        pictures,
+        numbers: {
+          held_out_edit_loss: mean(told, 0, edits) / numTokens,
+          held_out_draw_loss: mean(told, edits, batch) / numTokens,
+          instruction_gain: mean(untold, 0, edits) - mean(told, 0, edits),
+          caption_gain: mean(untold, edits, batch) - mean(told, edits, batch),
+        },
+      };
+    },
+  };
+}
