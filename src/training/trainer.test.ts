@@ -138,6 +138,24 @@ describe('train', () => {
     expect(await readdir(join(folder, 'checkpoints'))).toEqual(['damaged-step-00000010', 'step-00000020']);
   });
 
+  it('saves before it passes on an error of the data', async () => {
+    const folder = newFolder();
+    const task: TrainingTask = {
+      ...smallTask(),
+      openData: async (cursor) => {
+        const data = await smallTask().openData(cursor);
+        const next = async () => {
+          if (data.cursor().next === 7) throw new Error('the disk went away');
+          return data.next();
+        };
+        return { ...data, next };
+      },
+    };
+    await expect(follow(task, settings, { folder })).rejects.toThrow('the disk went away');
+    const resumed = await follow(smallTask(), settings, { folder, resume: true });
+    expect(lossesOf(resumed)).toEqual(lossesOf(await wholeRun()).slice(7));
+  });
+
   it('keeps the newest checkpoints', async () => {
     const folder = newFolder();
     await follow(smallTask(), { ...settings, saveEvery: 4, keep: 2 }, { folder });

@@ -48,7 +48,7 @@ export interface TrainOptions {
  * without saving; abort the signal instead.
  *
  * @throws TrainingError `training_option_invalid`, `training_exists`, `configuration_differs` (with the keys),
- * `batch_invalid`; `step_not_finite` when loss or gradients of a step were not finite: then the update was not made, the
+ * `batch_invalid`; what the data or a preview throws, after saving; `step_not_finite` when loss or gradients of a step were not finite: then the update was not made, the
  * state before the run is saved, and the batch lies in the folder (`details.batch`).
  */
 export async function* train(
@@ -91,7 +91,7 @@ export async function* train(
 
   while (training.step < complete.steps && !options.signal?.aborted) {
     const began = performance.now();
-    const batches = await reader.next();
+    const batches = yield* training.savingOnError(() => reader.next());
     const running = training.run(batches);
     if (training.step + stepsPerRun < complete.steps) reader.readAhead();
     const measured = await running;
@@ -100,7 +100,7 @@ export async function* train(
     yield* training.report(measured, batches, (performance.now() - began) / 1000);
     yield* training.between();
   }
-  if (training.savedStep !== training.step) yield await training.save();
+  yield* training.saveIfNew();
   const stopped = training.step < complete.steps ? 'aborted' : 'finished';
   return { step: training.step, stopped, checkpoint: training.savedPath! };
 }
@@ -195,12 +195,27 @@ class Training {
     }
     // Before saving: a training that is killed in a preview makes it again.
     if (task.preview && due(settings.previewEvery)) {
-      const { pictures = [], numbers = {} } = await task.preview(state.previewAccess(), step);
+      const show = () => task.preview!(state.previewAccess(), step);
+      const { pictures = [], numbers = {} } = yield* this.savingOnError(show);
       await journal.numbers(step, 'preview', numbers);
       const path = pictures.length > 0 ? await journal.pictures(step, pictures) : undefined;
       yield { type: 'preview-available', step, path, numbers };
     }
     if (due(settings.saveEvery)) yield await this.save();
+  }
+
+  async *saveIfNew(): AsyncGenerator<TrainingEvent, void, undefined> {
+    if (this.savedStep !== this.step) yield await this.save();
+  }
+
+  /** What is not the fault of the weights must not cost the steps since the last checkpoint: saves, then throws. */
+  async *savingOnError<T>(action: () => Promise<T>): AsyncGenerator<TrainingEvent, T, undefined> {
+    try {
+      return await action();
+    } catch (error) {
+      yield* this.saveIfNew();
+      throw error;
+    }
   }
 
   async save(): Promise<TrainingEvent> {
@@ -240,7 +255,7 @@ class Training {
       batch,
       Object.entries(feeds).map(([name, value]) => ({ name, ...value })),
     );
-    if (this.savedStep !== this.step) yield await this.save();
+    yield* this.saveIfNew();
     const { loss, gradientNorm } = failed;
     throw new TrainingError(
       'step_not_finite',
