@@ -9,6 +9,11 @@ const count = z
   .min(1)
   .max(1 << 20);
 
+const pixels = z
+  .int()
+  .min(1)
+  .max(2 ** 26);
+
 const textSchema = z
   .strictObject({
     hiddenSize: count.describe('Width of the base, the stacks and the adapter.'),
@@ -43,14 +48,8 @@ const visionSchema = z
       .max(1024)
       .optional()
       .describe('Layers that see the whole picture, from 0. Default: all.'),
-    minPixels: count
-      .max(2 ** 26)
-      .optional()
-      .describe('Fewest pixels that it sees. Default: the drawn picture’s.'),
-    maxPixels: count
-      .max(2 ** 26)
-      .optional()
-      .describe('Most pixels that it sees. Default: the drawn picture’s.'),
+    minPixels: pixels.optional().describe('Fewest pixels that it sees. Default: the drawn picture’s.'),
+    maxPixels: pixels.optional().describe('Most pixels that it sees. Default: the drawn picture’s.'),
   })
   .describe('The semantic encoder, Qwen2.5-VL’s vision transformer.');
 

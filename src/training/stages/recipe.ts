@@ -62,6 +62,9 @@ export const trainingRecipeSchema = z.strictObject({
     .union([modelSettingsSchema, z.string().min(1)])
     .describe('Sizes of a new model, or the folder of one that is there.'),
   world: worldSchema.default(nanoWorld),
+  vocabularyScenes: whole(1)
+    .default(6000)
+    .describe('Scenes whose talk a new model’s text tokenizer is trained on. Default 6000.'),
   stages: z.strictObject({
     tokenizer: tokenizerRecipe.optional(),
     understanding: understandingRecipe.optional(),

@@ -11,15 +11,16 @@ import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
 import { StarModel } from '../../tasks/star-model.ts';
-import { TrainingError } from '../error.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
 import { saveModel } from '../new-model/save-model.ts';
+import { roleNames, trainTokenizer } from '../new-model/tokenizer-file.ts';
 import type { TrainingTask } from '../task.ts';
 import { train } from '../trainer.ts';
 import type { TrainingEvent, TrainingResult } from '../training-events.ts';
 import { semanticTokens } from '../vision-batch.ts';
 import { generationTask } from './generation-task.ts';
 import { instructionTask } from './instruction-task.ts';
+import { noStage } from './plan.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
 import { tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask } from './understanding-task.ts';
@@ -28,6 +29,8 @@ import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPi
 export interface RunStageOptions {
   /** Folder of the training: `model/` (where the recipe makes a new one) and a folder for each stage. */
   readonly folder: string;
+  /** A model's folder, in place of the recipe's model. */
+  readonly model?: string | undefined;
   readonly resume?: boolean | undefined;
   readonly allowChanges?: boolean | undefined;
   readonly threads?: number | undefined;
@@ -46,12 +49,9 @@ export async function* runStage(
   options: RunStageOptions,
 ): AsyncGenerator<TrainingEvent, TrainingResult, undefined> {
   const settings = recipe.stages[stage];
-  if (!settings) {
-    const known = Object.keys(recipe.stages).join(', ') || 'none';
-    throw new TrainingError('training_option_invalid', `the recipe has no stage ${stage}; it has ${known}`);
-  }
+  if (!settings) throw noStage(recipe, stage);
   const world = await World.open(recipe.world);
-  const folder = await modelFolder(recipe, world, options.folder);
+  const folder = options.model ?? (await modelFolder(recipe, world, options.folder));
   await using model = await StarModel.open(folder, { device: options.device ?? 'cpu', threads: options.threads });
   const task = taskOf(recipe, stage, model, world);
   const result = yield* train(task, settings, {
@@ -137,18 +137,21 @@ async function modelFolder(recipe: TrainingRecipe, world: World, folder: string)
   if (typeof recipe.model === 'string') return recipe.model;
   const made = path.join(folder, 'model');
   const there = await stat(path.join(made, `STAR_${recipe.model.name}.json`)).catch(() => undefined);
-  if (!there) await createModelFolder(made, recipe.model, { texts: tokenizerTexts(world, recipe) });
+  if (there) return made;
+  // Each word of a place must be one token.
+  const places = [...worldClasses.map(({ name }) => cellNoun(name)), ...colours].map((word) => ` ${word}`);
+  const wholeWords = [...roleNames, ...places];
+  const { vocabularySize } = recipe.model.text;
+  const tokenizer = trainTokenizer(tokenizerTexts(world, recipe), { vocabularySize, wholeWords });
+  await createModelFolder(made, recipe.model, { tokenizer });
   return made;
 }
 
 /** What the tokenizer of texts is trained on: the world's own talk. */
 function* tokenizerTexts(world: World, recipe: TrainingRecipe): Generator<string> {
   const grid = typeof recipe.model === 'string' ? 8 : recipe.model.tokenizer.gridSize;
-  const cellWords = [...worldClasses.map(({ name }) => cellNoun(name)), ...colours];
-  // Each word of a place must become one token: often enough that no merge is preferred to it.
-  for (let time = 0; time < 200; time++) yield ` ${cellWords.join(' ')}`;
   const options = conversationOptions(world, grid, 'exclude');
-  for (let index = 0; index < 6000; index++) {
+  for (let index = 0; index < recipe.vocabularyScenes; index++) {
     const scene = (turn: number) => world.scene(7, 64 * index + turn, 'exclude');
     const sources = [pictureConversations(scene(0), index, options), textConversations(scene, index, options)];
     for (const source of sources) {

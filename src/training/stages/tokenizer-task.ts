@@ -69,10 +69,12 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
       ? {
           maintainEvery: reviveEvery,
           maintain: async (access, step) => {
-            const value = await access.read(codebook);
-            const { revived, numbers } = health.revive(value, step);
-            if (step < reviveUntil && revived.length > 0) await access.write(codebook, value, revived);
-            return numbers;
+            if (step < reviveUntil) {
+              const value = await access.read(codebook);
+              const revived = health.revive(value, step);
+              if (revived.length > 0) await access.write(codebook, value, revived);
+            }
+            return health.tell();
           },
         }
       : {}),

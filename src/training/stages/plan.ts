@@ -1,0 +1,110 @@
+/** What a stage of a recipe would take, from its sizes alone: nothing is read but configurations, nothing large allocated. */
+
+import { declareVisionEncoder } from '../../models/qwen25vl/vision-encoder.ts';
+import { openModelFolder } from '../../models/star/folder.ts';
+import { declareBase } from '../../models/star/parameters.ts';
+import { parameterShapes, within } from '../../nn/parameters.ts';
+import { TrainingError } from '../error.ts';
+import { configurationsOf } from '../new-model/configurations.ts';
+import { countParts, modelShapes } from '../new-model/new-model.ts';
+import type { ModelConfig } from '../new-model/start-value.ts';
+import { tokenizerFile } from '../new-model/tokenizer-file.ts';
+import { trainedPictureParts } from '../picture-loss.ts';
+import { tokenizerStage } from '../tokenizer-loss.ts';
+import type { StageName, TrainingRecipe } from './recipe.ts';
+
+export interface StagePlan {
+  readonly stage: StageName;
+  /** Parameters of each part of the model: how many, and whether the stage trains them. */
+  readonly parts: readonly { readonly part: string; readonly parameters: number; readonly trained: number }[];
+  readonly steps: number;
+  /** Samples that all steps together see. */
+  readonly samples: number;
+  /** Bytes, all in float32. Activations come on top: they depend on the runtime. */
+  readonly memory: {
+    /** Weights that are read and not trained. Parts that the stage does not run are not loaded. */
+    readonly frozen: number;
+    readonly trained: number;
+    readonly gradients: number;
+    /** Two for each trained weight. */
+    readonly moments: number;
+    /** The running average, where the recipe keeps one. */
+    readonly average: number;
+  };
+}
+
+/**
+ * @param folder a model's folder, in place of the recipe's model
+ * @throws TrainingError for a stage that the recipe does not have, ConfigError for sizes that contradict each other.
+ */
+export async function planStage(recipe: TrainingRecipe, stage: StageName, folder?: string): Promise<StagePlan> {
+  const settings = recipe.stages[stage];
+  if (!settings) throw noStage(recipe, stage);
+  const config = await configOf(recipe, folder);
+  const shapes = modelShapes(config);
+  const trained = trainedOf(stage, config);
+  const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+  const all = countParts(shapes);
+  const learned = countParts(trained);
+  const run = runs(stage);
+  let frozen = 0;
+  let count = 0;
+  for (const [name, shape] of shapes) {
+    if (trained.has(name)) count += size(shape);
+    else if (run(name)) frozen += size(shape);
+  }
+  return {
+    stage,
+    parts: [...all].map(([part, parameters]) => ({ part, parameters, trained: learned.get(part) ?? 0 })),
+    steps: settings.steps,
+    samples: settings.steps * settings.batch * settings.accumulate,
+    memory: {
+      frozen: 4 * frozen,
+      trained: 4 * count,
+      gradients: 4 * count,
+      moments: 8 * count,
+      average: settings.ema > 0 ? 4 * count : 0,
+    },
+  };
+}
+
+export function noStage(recipe: TrainingRecipe, stage: string): TrainingError {
+  const known = Object.keys(recipe.stages).join(', ') || 'none';
+  return new TrainingError('training_option_invalid', `the recipe has no stage ${stage}; it has ${known}`);
+}
+
+async function configOf(recipe: TrainingRecipe, folder: string | undefined): Promise<ModelConfig> {
+  const place = folder ?? (typeof recipe.model === 'string' ? recipe.model : undefined);
+  if (place !== undefined) return openModelFolder(place);
+  if (typeof recipe.model === 'string') throw new Error('internal: a model that is a folder has a place');
+  return configurationsOf(recipe.model, tokenizerFile({ tokens: [], merges: [] }));
+}
+
+function trainedOf(stage: StageName, { star, qwen }: ModelConfig): ReadonlyMap<string, readonly number[]> {
+  switch (stage) {
+    case 'understanding':
+      return parameterShapes((declare) => {
+        declareBase(declare, qwen);
+        declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
+      });
+    case 'tokenizer':
+      return tokenizerStage(star.pixelEncoder, { batch: 1, imageSize: star.pixelEncoder.imageSize }).trained;
+    case 'generation':
+    case 'instruction':
+      return trainedPictureParts(star, qwen);
+  }
+}
+
+/** Whether a stage runs a parameter's part. */
+function runs(stage: StageName): (name: string) => boolean {
+  switch (stage) {
+    case 'understanding':
+      return (name) => name.startsWith('llm.');
+    case 'tokenizer':
+      return (name) => name.startsWith('pixel_encoder.');
+    case 'generation':
+      return (name) => !name.startsWith('llm.visual.') && !name.startsWith('pixel_encoder.decoder.');
+    case 'instruction':
+      return (name) => !name.startsWith('pixel_encoder.decoder.');
+  }
+}
