@@ -31,6 +31,8 @@ export interface RunOptions {
 export interface Installation {
   /** Folder in which commands run. */
   readonly folder: string;
+  /** The program's file. */
+  readonly main: string;
   run(words: readonly string[], options?: RunOptions): Promise<Outcome>;
 }
 
@@ -41,7 +43,9 @@ export function installStarstack(): Installation {
     state.base = await mkdtemp(path.join(tmpdir(), 'starstack-cli-'));
     await mkdir(path.join(state.base, 'work'));
     await copyFile(path.join(root, 'package.json'), path.join(state.base, 'package.json'));
-    await symlink(path.join(root, 'node_modules'), path.join(state.base, 'node_modules'));
+    for (const name of ['node_modules', 'assets']) {
+      await symlink(path.join(root, name), path.join(state.base, name));
+    }
     const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
     // `npm run typecheck` checks the types; here only the output counts.
     const flags = ['--noCheck', '--declaration', 'false', '--incremental', 'false', '--tsBuildInfoFile', 'null'];
@@ -52,6 +56,9 @@ export function installStarstack(): Installation {
   return {
     get folder() {
       return path.join(state.base, 'work');
+    },
+    get main() {
+      return path.join(state.base, 'dist/cli/main.js');
     },
     run: (words, options) => runProgram(state.base, words, options ?? {}),
   };

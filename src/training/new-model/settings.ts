@@ -1,4 +1,4 @@
-/** What a new model is made of, as a person writes it down; `recipes/nano/model.yaml` is an example. */
+/** What a new model is made of, as a person writes it down; the `model` of `recipes/nano.yaml` is an example. */
 import { z } from 'zod';
 import { TrainingError } from '../error.ts';
 import { weightTypes } from './narrow-float.ts';
