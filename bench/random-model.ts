@@ -90,7 +90,7 @@ export function benchConfigs(shapes: BenchShapes): { star: StarConfig; qwen: Qwe
       commitLossBeta: 0.25,
     },
     pixelAdapter: { depth: 2, inputDim: shapes.codebook_dim, hiddenSize: shapes.hidden_size },
-    stackedAr: [{ numLayers: shapes.stacked_layers }],
+    stackedAr: [{ numLayers: shapes.stacked_layers, tasks: ['generate', 'edit'] }],
     outputHead: { codes: shapes.codebook_size, hiddenSize: shapes.hidden_size },
     pixelDecoder: undefined,
   };

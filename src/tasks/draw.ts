@@ -48,6 +48,7 @@ export async function* drawPictures(
   const run = {
     prompt: { ...drawing.prompt, branches },
     drawPicture: true,
+    editPicture: task === 'edit',
     images: count,
     seed,
     guidance,

@@ -30,6 +30,8 @@ export interface EnginePrompt {
 export interface TokenRun {
   readonly prompt: EnginePrompt;
   readonly drawPicture: boolean;
+  /** Runs through the stacks that are for editing. Default false. */
+  readonly editPicture?: boolean;
   readonly images: number;
   /** Seed of the first image; image i uses `seed + i`. */
   readonly seed: number;
@@ -71,6 +73,7 @@ export async function* runTokens(
     semantic: prompt.semantic ?? float32([0, text.hiddenSize], []),
     pixel_codes: int64([prompt.pixelCodes?.length ?? 0], prompt.pixelCodes ?? []),
     draw_picture: bool([], [run.drawPicture ? 1 : 0]),
+    edit_picture: bool([], [run.editPicture ? 1 : 0]),
     guidance: float32([], [run.guidance]),
     temperature: float32([], [run.sampling.temperature]),
     top_k: int64([1], [run.sampling.topK]),

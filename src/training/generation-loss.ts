@@ -29,7 +29,15 @@ import {
   unsqueeze,
 } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
-import { checkedIndex, checkSample, paddedMask, paddingOf, pictureLoss, trainedPictureParts } from './picture-loss.ts';
+import {
+  checkedIndex,
+  checkSample,
+  paddedMask,
+  paddingOf,
+  pictureLoss,
+  stacksFor,
+  trainedPictureParts,
+} from './picture-loss.ts';
 import { compileLoss, type LossOptions, type Stage, type StageLoss } from './stage.ts';
 
 export interface GenerationShapes {
@@ -49,7 +57,7 @@ export function generationStage(star: StarConfig, qwen: Qwen25VLConfig, shapes: 
       { name: 'prompt_lengths', dtype: 'int64', shape: [batch] },
       { name: 'targets', dtype: 'int64', shape: [batch, star.pixelEncoder.numTokens] },
     ],
-    trained: trainedPictureParts(star, qwen),
+    trained: trainedPictureParts(star, qwen, 'generate'),
     loss: (declare, { token_ids, prompt_lengths, targets }) =>
       generationLoss(
         { tokenIds: token_ids!, promptLengths: prompt_lengths!, targets: targets! },
@@ -102,7 +110,8 @@ function generationLoss(
   const mask = paddedMask(padding, sequence);
 
   let states = decoder(inputs, base.decoder, text, rotary, { mask }).hidden;
-  for (const stack of picture.stacks) states = decoder(states, stack, text, rotary, { mask }).hidden;
+  for (const stack of stacksFor('generate', picture.stacks, star))
+    states = decoder(states, stack, text, rotary, { mask }).hidden;
   return pictureLoss(states, targets, promptTokens, picture.head);
 }
 

@@ -21,7 +21,16 @@ import { geluMlp } from '../nn/mlp.ts';
 import { within } from '../nn/parameters.ts';
 import { arange, concat, gather, reshape, slice, type Tensor, type TensorValue } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
-import { checkedIndex, checkSample, paddedMask, paddingOf, pictureLoss, trainedPictureParts } from './picture-loss.ts';
+import {
+  checkedIndex,
+  checkSample,
+  paddedMask,
+  paddingOf,
+  pictureLoss,
+  stacksFor,
+  type TrainedParts,
+  trainedPictureParts,
+} from './picture-loss.ts';
 import type { Stage } from './stage.ts';
 import { insertBlocks } from './understanding-loss.ts';
 import { encodePictures, PatchBatch, patchPort, semanticTokens, type VisionShapes } from './vision-batch.ts';
@@ -31,12 +40,18 @@ export interface InstructionShapes extends VisionShapes {
   readonly batch: number;
   /** Places of the longest prompt, source picture and `<|vision_start|>` included. */
   readonly promptTokens: number;
+  /** What is trained. Default all. */
+  readonly trained?: TrainedParts;
 }
 
 /** The stage that trains adapter, stacks and head on drawing and editing together. */
 export function instructionStage(star: StarConfig, qwen: Qwen25VLConfig, shapes: InstructionShapes): Stage {
   const { batch, promptTokens, pictures } = shapes;
   const { numTokens } = star.pixelEncoder;
+  if (batch > pictures && star.stackedAr.some(({ tasks }) => !tasks.includes('generate'))) {
+    const message = 'a stack is for editing alone: expected a batch in which all samples edit';
+    throw new TrainingError('batch_invalid', `${message}, got ${pictures} of ${batch}`);
+  }
   const table = [batch * (promptTokens + numTokens - 1), qwen.text.headDim / 2] as const;
   return {
     name: 'instruction',
@@ -50,7 +65,7 @@ export function instructionStage(star: StarConfig, qwen: Qwen25VLConfig, shapes:
       patchPort(shapes, qwen.vision),
       { name: 'targets', dtype: 'int64', shape: [batch, numTokens] },
     ],
-    trained: trainedPictureParts(star, qwen),
+    trained: trainedPictureParts(star, qwen, 'edit', shapes.trained),
     loss: (declare, data) => {
       const base = declareBase(declare, qwen);
       const vision = declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
@@ -69,7 +84,8 @@ export function instructionStage(star: StarConfig, qwen: Qwen25VLConfig, shapes:
       const rotary = { cosine: data.cosine!, sine: data.sine!, positions };
       const mask = paddedMask(paddingOf(data.prompt_lengths!, promptTokens), sequence);
       let states = decoder(inputs, base.decoder, qwen.text, rotary, { mask }).hidden;
-      for (const stack of picture.stacks) states = decoder(states, stack, qwen.text, rotary, { mask }).hidden;
+      for (const stack of stacksFor('edit', picture.stacks, star))
+        states = decoder(states, stack, qwen.text, rotary, { mask }).hidden;
       return pictureLoss(states, data.targets!, promptTokens, picture.head);
     },
   };

@@ -1,7 +1,7 @@
 /** What the losses of picture tokens share: which parameters they train, the mask of padded prompts, the cross-entropy. */
 import type { Qwen25VLConfig } from '../models/qwen25vl/config.ts';
-import type { StarConfig } from '../models/star/config.ts';
-import { declareAdapter, declareOutputHead, declareStacks } from '../models/star/parameters.ts';
+import type { StackTask, StarConfig } from '../models/star/config.ts';
+import { declareAdapter, declareOutputHead, declareStacks, stackPrefix } from '../models/star/parameters.ts';
 import { causalMask, maskedScore } from '../nn/attention.ts';
 import { type Linear, linear } from '../nn/linear.ts';
 import { parameterShapes } from '../nn/parameters.ts';
@@ -26,13 +26,31 @@ import {
 import { TrainingError } from './error.ts';
 import type { StageLoss } from './stage.ts';
 
-/** Adapter, stacks and head: what the stages of pictures train. */
-export function trainedPictureParts(star: StarConfig, qwen: Qwen25VLConfig): Map<string, readonly number[]> {
-  return parameterShapes((declare) => {
+/** What a stage of pictures trains: all but base and tokenizer, or the last stack alone, on frozen ones. */
+export const trainedParts = ['all', 'last stack'] as const;
+export type TrainedParts = (typeof trainedParts)[number];
+
+/** Adapter, head and the stacks that the task runs through, or what `parts` says of them. */
+export function trainedPictureParts(
+  star: StarConfig,
+  qwen: Qwen25VLConfig,
+  task: StackTask,
+  parts: TrainedParts = 'all',
+): Map<string, readonly number[]> {
+  const all = parameterShapes((declare) => {
     declareAdapter(declare, star.pixelAdapter);
     declareStacks(declare, star, qwen);
     declareOutputHead(declare, star);
   });
+  const prefixes = star.stackedAr.map((_, index) => `${stackPrefix(index)}.`);
+  const without = prefixes.filter((_, index) => !star.stackedAr[index]!.tasks.includes(task));
+  const kept = [...all].filter(([name]) => !without.some((prefix) => name.startsWith(prefix)));
+  return new Map(parts === 'all' ? kept : kept.filter(([name]) => name.startsWith(prefixes.at(-1)!)));
+}
+
+/** The stacks that a task runs through, in order. */
+export function stacksFor<Stack>(task: StackTask, stacks: readonly Stack[], { stackedAr }: StarConfig): Stack[] {
+  return stacks.filter((_, index) => stackedAr[index]!.tasks.includes(task));
 }
 
 /** Places in front of the prompt that hold nothing, `[batch, 1]`, of `promptLengths [batch]`. */

@@ -44,7 +44,7 @@ describe('parseStarConfig', () => {
         commitLossBeta: 0.25,
       },
       pixelAdapter: { depth: 2, inputDim: 512, hiddenSize: 2048 },
-      stackedAr: [{ numLayers: 16 }],
+      stackedAr: [{ numLayers: 16, tasks: ['generate', 'edit'] }],
       outputHead: { codes: 65536, hiddenSize: 2048 },
       pixelDecoder: { path: 'checkpoints/lumina-image2' },
     });
@@ -53,8 +53,12 @@ describe('parseStarConfig', () => {
   test('takes several stacks, no diffusion decoder, and a tokenizer inside the checkpoint', () => {
     const { pixel_decoder: _decoder, ...rest } = published3B;
     const pixel_encoder = { ...published3B.pixel_encoder, model_path: '' };
-    const config = parseStarConfig({ ...rest, pixel_encoder, stacked_ar: [{ num_layers: 2 }, { num_layers: 3 }] }, 's');
-    expect(config.stackedAr).toEqual([{ numLayers: 2 }, { numLayers: 3 }]);
+    const stacked_ar = [{ num_layers: 2 }, { num_layers: 3, tasks: ['edit'] }];
+    const config = parseStarConfig({ ...rest, pixel_encoder, stacked_ar }, 's');
+    expect(config.stackedAr).toEqual([
+      { numLayers: 2, tasks: ['generate', 'edit'] },
+      { numLayers: 3, tasks: ['edit'] },
+    ]);
     expect(config.pixelDecoder).toBeUndefined();
     expect(config.pixelEncoder.path).toBeUndefined();
   });

@@ -60,8 +60,17 @@ export interface PixelAdapterConfig {
   readonly hiddenSize: number;
 }
 
+/** What a stack may be for. */
+export const stackTasks = ['generate', 'edit'] as const;
+export type StackTask = (typeof stackTasks)[number];
+
 export interface StackConfig {
   readonly numLayers: number;
+  /**
+   * Tasks that run through the stack; others pass it by, and compute what they would without it. All in published models,
+   * which have one stack; the key `tasks` is an addition of ours.
+   */
+  readonly tasks: readonly StackTask[];
 }
 
 const count = z
@@ -69,7 +78,13 @@ const count = z
   .min(1)
   .max(1 << 24);
 const path = z.string().min(1).max(1024);
-const stack = z.object({ num_layers: count });
+const stack = z.object({
+  num_layers: count,
+  tasks: z
+    .array(z.enum(stackTasks))
+    .min(1)
+    .default([...stackTasks]),
+});
 
 const schema = z.object({
   model_name: z.string().min(1).max(256),
@@ -116,6 +131,11 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
     pixelEncoder.codebookSize,
     'pixel_encoder.image_token_size',
   );
+  requireConfig([raw.stacked_ar].flat()[0]!.tasks.length === stackTasks.length, file, {
+    path: 'stacked_ar.0.tasks',
+    expected: `all tasks, ${stackTasks.join(' and ')}: the first stack makes pictures of the base's states`,
+    got: [raw.stacked_ar].flat()[0]!.tasks.join(),
+  });
   same('pixel_output_head.n_embed', raw.pixel_output_head.n_embed, raw.pixel_adapter.n_embed, 'pixel_adapter.n_embed');
   return {
     modelName: raw.model_name,
@@ -126,7 +146,7 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
       inputDim: raw.pixel_adapter.input_dim,
       hiddenSize: raw.pixel_adapter.n_embed,
     },
-    stackedAr: [raw.stacked_ar].flat().map((each) => ({ numLayers: each.num_layers })),
+    stackedAr: [raw.stacked_ar].flat().map((each) => ({ numLayers: each.num_layers, tasks: each.tasks })),
     outputHead: { codes: raw.pixel_output_head.image_token_size, hiddenSize: raw.pixel_output_head.n_embed },
     pixelDecoder: raw.pixel_decoder ? { path: raw.pixel_decoder.model_path } : undefined,
   };

@@ -46,7 +46,7 @@ import {
 import type { Qwen25VLConfig } from '../qwen25vl/config.ts';
 import { decoder, type Rotary } from '../qwen25vl/text-decoder.ts';
 import { codeEmbeddings } from '../vq/tokenizer.ts';
-import type { StarConfig } from './config.ts';
+import { type StackTask, type StarConfig, stackTasks } from './config.ts';
 import { type Base, declareBase, declarePictureParts, type PictureParts } from './parameters.ts';
 
 export interface EngineOptions {
@@ -56,12 +56,17 @@ export interface EngineOptions {
   readonly fedWeights?: readonly Tensor[];
 }
 
-/** Names of the key-value caches of the base (`base.*`) and of the stacks (`stack.*`), in order. */
+/** Names of the key-value caches of the base (`base.*`) and of the stacks (`stack0.*`, `stack1.*`, …), in order. */
 export function cacheNames(star: StarConfig, qwen: Qwen25VLConfig): { base: string[]; stack: string[] } {
   const names = (part: string, layers: number) =>
     Array.from({ length: layers }, (_, layer) => [`${part}.${layer}.key`, `${part}.${layer}.value`]).flat();
-  const stacked = star.stackedAr.reduce((sum, stack) => sum + stack.numLayers, 0);
-  return { base: names('base', qwen.text.layers), stack: names('stack', stacked) };
+  const stack = star.stackedAr.flatMap(({ numLayers }, index) => names(`stack${index}`, numLayers));
+  return { base: names('base', qwen.text.layers), stack };
+}
+
+/** The part that a cache belongs to. Parts have sizes of their own: a stack that a task passes by stays empty. */
+function partOfCache(name: string): string {
+  return name.slice(0, name.indexOf('.'));
 }
 
 /** Traces and compiles the engine; `declare` gives the weights. */
@@ -84,13 +89,13 @@ export function compileEngine(
   const pixelCodes = input('pixel_codes', 'int64', ['pixel_tokens']);
   const embeddings = input('embeddings', 'float32', [rows, 'ready', text.hiddenSize]);
   const caches = [
-    ...names.base.map((name) => input(name, 'float32', cacheShape('base_past'))),
-    ...names.stack.map((name) => input(name, 'float32', cacheShape('stack_past'))),
+    ...[...names.base, ...names.stack].map((name) => input(name, 'float32', cacheShape(`${partOfCache(name)}_past`))),
   ];
   const seen = input('seen', 'bool', ['images', text.vocabSize]);
   const finished = input('finished', 'bool', ['images']);
   const settings = {
     drawPicture: input('draw_picture', 'bool', []),
+    editPicture: input('edit_picture', 'bool', []),
     guidance: input('guidance', 'float32', []),
     temperature: input('temperature', 'float32', []),
     topK: input('top_k', 'int64', [1]),
@@ -105,7 +110,6 @@ export function compileEngine(
   const prompt = embedPrompt({ tokenIds, inserted, semantic, pixelCodes }, base, picture, star);
   const first = concat([prompt, embeddings], 1);
 
-  const inner = (name: string): Dim => (name.startsWith('base') ? 'base_now' : 'stack_now');
   const states: LoopState[] = [
     { name: 'embeddings', initial: first, shape: [rows, 'sequence', text.hiddenSize] },
     { name: 'seen', initial: seen },
@@ -113,7 +117,7 @@ export function compileEngine(
     ...[...names.base, ...names.stack].map((name, index) => ({
       name,
       initial: caches[index]!,
-      shape: cacheShape(inner(name)),
+      shape: cacheShape(`${partOfCache(name)}_now`),
     })),
   ];
 
@@ -133,7 +137,7 @@ export function compileEngine(
         ['images', text.vocabSize],
         ['images'],
         ...(wantLogits ? [['images', 'vocabulary']] : []),
-        ...names.stack.map(() => cacheShape('stack_next')),
+        ...names.stack.map((name) => cacheShape(`${partOfCache(name)}_next`)),
       ];
       const [token, next, seenNext, finishedNext, ...others] = cond(
         settings.drawPicture,
@@ -197,7 +201,10 @@ export function compileEngine(
 }
 
 type Settings = Readonly<
-  Record<'drawPicture' | 'guidance' | 'temperature' | 'topK' | 'topP' | 'repetitionPenalty' | 'stopTokens', Tensor>
+  Record<
+    'drawPicture' | 'editPicture' | 'guidance' | 'temperature' | 'topK' | 'topP' | 'repetitionPenalty' | 'stopTokens',
+    Tensor
+  >
 >;
 
 interface PromptInputs {
@@ -239,12 +246,27 @@ function pictureTurn(
 ) {
   const grown: KeyValueCache[] = [];
   let states = hidden;
-  for (const stack of picture.stacks) {
+  picture.stacks.forEach((stack, index) => {
     const own = caches.slice(grown.length, grown.length + stack.layers.length);
-    const result = decoder(states, stack, text, rotary, { caches: own });
-    states = result.hidden;
-    grown.push(...result.caches);
-  }
+    const run = () => {
+      const { hidden: out, caches: next } = decoder(states, stack, text, rotary, { caches: own });
+      return [out, ...next.flatMap(unpair)];
+    };
+    const { tasks } = star.stackedAr[index]!;
+    const [next, ...ownNext] = tasks.length === stackTasks.length ? run() : runForTask(tasks, run);
+    states = next!;
+    grown.push(...pairs(ownNext));
+
+    function runForTask(only: readonly StackTask[], through: () => Tensor[]): readonly Tensor[] {
+      const pass = () => [states, ...own.flatMap(unpair)];
+      const branches = {
+        edit: { whenTrue: through, whenFalse: pass },
+        generate: { whenTrue: pass, whenFalse: through },
+      };
+      const cache: Shape = ['branches*images', text.keyValueHeads, `stack${index}_passed`, text.headDim];
+      return cond(settings.editPicture, branches[only[0]!], [states.shape, ...own.flatMap(() => [cache, cache])]);
+    }
+  });
   const all = reshape(linear(lastOf(states), picture.head), ['branches', 'images', star.outputHead.codes]);
   const conditional = squeeze(slice(all, 0, 0, 1), 0);
   const unconditional = squeeze(gather(all, lastPosition('branches')), 0);

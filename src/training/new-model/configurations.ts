@@ -86,9 +86,11 @@ function starJson(settings: ResolvedModelSettings, languageModelPath: string) {
     },
     // As published where there is one stack.
     stacked_ar:
-      settings.stackLayers.length === 1
-        ? { num_layers: settings.stackLayers[0] }
-        : settings.stackLayers.map((layers) => ({ num_layers: layers })),
+      settings.stacks.length === 1 && typeof settings.stacks[0] === 'number'
+        ? { num_layers: settings.stacks[0] }
+        : settings.stacks.map((stack) =>
+            typeof stack === 'number' ? { num_layers: stack } : { num_layers: stack.layers, tasks: stack.tasks },
+          ),
     pixel_output_head: { image_token_size: tokenizer.codebookSize, n_embed: text.hiddenSize },
     torch_dtype: dtype,
   };

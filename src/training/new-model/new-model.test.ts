@@ -19,7 +19,7 @@ const settings: ModelSettings = {
   text: { hiddenSize: 32, intermediateSize: 48, layers: 3, heads: 2, keyValueHeads: 1, vocabularySize: 320 },
   vision: { depth: 2, hiddenSize: 16, intermediateSize: 24, heads: 2, patchSize: 4 },
   tokenizer: { gridSize: 4, codebookSize: 64, codebookDim: 8, ch: 32, chMult: [1, 1, 1], zChannels: 16, heads: 2 },
-  stackLayers: [2],
+  stacks: [2],
 };
 const names = {
   base: 'llm.model.layers.0.mlp.up_proj.weight',
@@ -69,7 +69,7 @@ describe('a new model', () => {
   });
 
   test('holds what its settings say, several stacks among it', async () => {
-    const { folder, parameters, parts } = await create('stacks', { stackLayers: [2, 1], dtype: 'float32' });
+    const { folder, parameters, parts } = await create('stacks', { stacks: [2, 1], dtype: 'float32' });
     const { star, qwen, generation } = await openModelFolder(folder);
     expect(star.stackedAr).toEqual([{ numLayers: 2 }, { numLayers: 1 }]);
     expect(star.pixelEncoder).toMatchObject({ imageSize: 16, downsampling: 4, codebookSize: 64 });
@@ -94,7 +94,7 @@ describe('bad settings give one clear line', () => {
       { ...settings, text: { ...settings.text, layer: 3 } },
       /^model settings: text\.layer: no such setting$/,
     ],
-    ['nothing for a size', { ...settings, stackLayers: undefined }, /^model settings: stackLayers: .*got nothing$/],
+    ['nothing for a size', { ...settings, stacks: undefined }, /^model settings: stacks: .*got nothing$/],
     [
       'a small vocabulary',
       { ...settings, text: { ...settings.text, vocabularySize: 100 } },

@@ -1,5 +1,6 @@
 /** What a new model is made of, as a person writes it down; the `model` of `recipes/nano.yaml` is an example. */
 import { z } from 'zod';
+import { stackTasks } from '../../models/star/config.ts';
 import { TrainingError } from '../error.ts';
 import { weightTypes } from './narrow-float.ts';
 import { smallestVocabulary } from './tokenizer-file.ts';
@@ -85,11 +86,14 @@ export const modelSettingsSchema = z.strictObject({
   text: textSchema,
   vision: visionSchema,
   tokenizer: tokenizerSchema,
-  stackLayers: z
-    .array(count)
+  stacks: z
+    .array(z.union([count, z.strictObject({ layers: count, tasks: z.array(z.enum(stackTasks)).min(1) })]))
     .min(1)
     .max(16)
-    .describe('Layers of each stack of the stacked AR; its layers are like the base’s.'),
+    .describe(
+      'Stacks of the stacked AR, one on another, whose layers are like the base’s: how many layers each has, and where ' +
+        'not all tasks run through it, which (generate, edit).',
+    ),
   adapterDepth: count.max(64).default(2).describe('Linear layers of the pixel adapter. Default 2.'),
 });
 

@@ -8,6 +8,7 @@ import type { StarModel } from '../../tasks/star-model.ts';
 import { uniform } from '../../tensor/random.ts';
 import { TrainingError } from '../error.ts';
 import { InstructionBatch, type InstructionSample, instructionStage } from '../instruction-loss.ts';
+import type { TrainedParts } from '../picture-loss.ts';
 import type { TrainingTask } from '../task.ts';
 import { semanticTokens } from '../vision-batch.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
@@ -27,6 +28,8 @@ export interface EditedPicture {
 export interface InstructionSettings extends GenerationSettings {
   /** Samples of a step that edit; the first ones. At least 1, at most the batch. */
   readonly edits: number;
+  /** What is trained: all picture parts, or the last stack alone. */
+  readonly train: TrainedParts;
 }
 
 export interface InstructionData {
@@ -45,13 +48,13 @@ const dropoutStream = 331;
 export function instructionTask(model: StarModel, data: InstructionData, settings: InstructionSettings): TrainingTask {
   const { star, qwen } = model.folder;
   const { imageSize, numTokens } = star.pixelEncoder;
-  const { batch, edits, promptTokens, captionDropout, seed } = settings;
+  const { batch, edits, promptTokens, captionDropout, seed, train } = settings;
   if (edits < 1 || edits > batch) {
     throw new TrainingError('training_option_invalid', `edits is ${edits}: expected 1 to the batch, ${batch}`);
   }
   const blank = { width: imageSize, height: imageSize, data: new Uint8Array(3 * imageSize ** 2) };
   const grid = processImage(blank, model.imageProcessor).gridThw;
-  const shapes = { batch, promptTokens, pictures: edits, grid };
+  const shapes = { batch, promptTokens, pictures: edits, grid, trained: train };
   const layout = {
     pixelTokens: numTokens,
     semanticTokens: semanticTokens(grid, qwen.vision),
@@ -109,7 +112,7 @@ export function instructionTask(model: StarModel, data: InstructionData, setting
       const pictures: RgbImage[] = [];
       for (const { source, instruction } of data.shown) {
         const prompt = await editPrompt(model, source, instruction);
-        const [drawn] = await painter.drawPrompts(access, [prompt], { seed: 1, guidance: 2 });
+        const [drawn] = await painter.drawPrompts(access, [prompt], { seed: 1, guidance: 2, edit: true });
         pictures.push(source, drawn!);
       }
       return {

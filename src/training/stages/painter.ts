@@ -17,6 +17,8 @@ export interface PaintOptions {
   /** Of every picture. */
   readonly seed: number;
   readonly guidance: number;
+  /** Runs through the stacks that are for editing. Default false. */
+  readonly edit?: boolean;
 }
 
 export class TrainedPainter {
@@ -42,7 +44,7 @@ export class TrainedPainter {
   async drawPrompts(
     weights: WeightAccess,
     prompts: readonly EnginePrompt[],
-    { seed, guidance }: PaintOptions,
+    { seed, guidance, edit = false }: PaintOptions,
   ): Promise<RgbImage[]> {
     const model = this.#model;
     const { star, qwen } = model.folder;
@@ -73,6 +75,7 @@ export class TrainedPainter {
         const chunks = runTokens(model, session, {
           prompt,
           drawPicture: true,
+          editPicture: edit,
           images: 1,
           seed,
           guidance,

@@ -42,7 +42,7 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
   if (!settings) throw noStage(recipe, stage);
   const config = await configOf(recipe, folder);
   const shapes = modelShapes(config);
-  const trained = trainedOf(stage, config);
+  const trained = trainedOf(recipe, stage, config);
   const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
   const all = countParts(shapes);
   const learned = countParts(trained);
@@ -80,7 +80,11 @@ async function configOf(recipe: TrainingRecipe, folder: string | undefined): Pro
   return configurationsOf(recipe.model, tokenizerFile({ tokens: [], merges: [] }));
 }
 
-function trainedOf(stage: StageName, { star, qwen }: ModelConfig): ReadonlyMap<string, readonly number[]> {
+function trainedOf(
+  recipe: TrainingRecipe,
+  stage: StageName,
+  { star, qwen }: ModelConfig,
+): ReadonlyMap<string, readonly number[]> {
   switch (stage) {
     case 'understanding':
       return parameterShapes((declare) => {
@@ -90,8 +94,9 @@ function trainedOf(stage: StageName, { star, qwen }: ModelConfig): ReadonlyMap<s
     case 'tokenizer':
       return tokenizerStage(star.pixelEncoder, { batch: 1, imageSize: star.pixelEncoder.imageSize }).trained;
     case 'generation':
+      return trainedPictureParts(star, qwen, 'generate');
     case 'instruction':
-      return trainedPictureParts(star, qwen);
+      return trainedPictureParts(star, qwen, 'edit', recipe.stages.instruction!.train);
   }
 }
 

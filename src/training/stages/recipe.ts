@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
 import { modelSettingsSchema } from '../new-model/settings.ts';
+import { trainedParts } from '../picture-loss.ts';
 import { recipeSchema } from '../recipe.ts';
 
 const share = z.number().min(0).max(1);
@@ -55,6 +56,10 @@ export const generationRecipe = recipeSchema(pictureFields);
 export const instructionRecipe = recipeSchema({
   ...pictureFields,
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
+  train: z
+    .enum(trainedParts)
+    .default('all')
+    .describe('What is trained: all picture parts, or the last stack alone on frozen ones. Default all.'),
 });
 
 export const trainingRecipeSchema = z.strictObject({

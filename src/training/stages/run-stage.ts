@@ -98,7 +98,17 @@ function taskOf(recipe: TrainingRecipe, stage: StageName, model: StarModel, worl
       return generationTask(model, data, { batch, promptTokens, captionDropout, seed, start });
     }
     case 'instruction': {
-      const { batch, edits, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.instruction!;
+      const {
+        batch,
+        edits,
+        promptTokens,
+        captionDropout,
+        seed,
+        start,
+        captions,
+        heldOut,
+        train: trained,
+      } = stages.instruction!;
       const length = (text: string) => buildGenerationPrompt(model.chat, text).conditional.length;
       const { imageSize } = pixelEncoder;
       const blank = { width: imageSize, height: imageSize, data: new Uint8Array(3 * imageSize ** 2) };
@@ -115,7 +125,7 @@ function taskOf(recipe: TrainingRecipe, stage: StageName, model: StarModel, worl
           fits: (instruction) => length(instruction) + source <= promptTokens,
         },
       );
-      return instructionTask(model, data, { batch, edits, promptTokens, captionDropout, seed, start });
+      return instructionTask(model, data, { batch, edits, promptTokens, captionDropout, seed, start, train: trained });
     }
   }
 }
