@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import type { TensorValue } from '../../tensor/index.ts';
+import { CodebookHealth } from './codebook-health.ts';
+
+const codes = (...chosen: number[]): TensorValue => ({
+  dtype: 'int64',
+  shape: [1, chosen.length],
+  data: BigInt64Array.from(chosen, BigInt),
+});
+const features = (...values: number[]): TensorValue => ({
+  dtype: 'float32',
+  shape: [1, values.length / 2, 2],
+  data: Float32Array.from(values),
+});
+
+describe('CodebookHealth', () => {
+  it('moves codes that nothing chose to features of the last batch', () => {
+    const health = new CodebookHealth(4, 2, 1);
+    for (let step = 1; step <= 8; step++) health.observe(codes(0, 2), features(10, 11, 20, 21));
+    const codebook = Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+    expect(health.revive(codebook, 8)).toEqual([1, 3]);
+    expect([...codebook.subarray(0, 2), ...codebook.subarray(4, 6)]).toEqual([0, 1, 4, 5]);
+    for (const code of [1, 3]) {
+      expect([
+        [10, 11],
+        [20, 21],
+      ]).toContainEqual([...codebook.subarray(2 * code, 2 * code + 2)]);
+    }
+    // They have just moved: not dead again.
+    expect(health.revive(codebook, 8)).toEqual([]);
+  });
+
+  it('has patience once training is under way', () => {
+    const health = new CodebookHealth(2, 2, 1);
+    for (let step = 0; step < 199; step++) health.observe(codes(0), features(1, 1));
+    expect(health.revive(new Float32Array(4), 10_000)).toEqual([]);
+    health.observe(codes(0), features(1, 1));
+    expect(health.revive(new Float32Array(4), 10_000)).toEqual([1]);
+  });
+
+  it('tells use with its number of tokens, when there are enough', () => {
+    const health = new CodebookHealth(4, 2, 1);
+    health.observe(codes(0, 1), features(1, 1));
+    expect(health.tell()).toEqual({});
+    const many = Array.from({ length: 49_998 }, (_, index) => index % 2);
+    health.observe(codes(...many), features(1, 1));
+    const told = health.tell();
+    expect(told.codebook_tokens).toBe(50_000);
+    expect(told.codebook_usage).toBe(0.5);
+    expect(told.codebook_perplexity).toBeCloseTo(2, 6);
+    expect(health.tell()).toEqual({});
+  });
+
+  it('goes on from what was saved', () => {
+    const [one, other] = [new CodebookHealth(4, 2, 1), new CodebookHealth(4, 2, 1)];
+    for (let step = 1; step <= 8; step++) one.observe(codes(0, 2), features(10, 11, 20, 21));
+    other.state.restore(one.state.save());
+    const books = [new Float32Array(8), new Float32Array(8)];
+    expect(other.revive(books[1]!, 8)).toEqual(one.revive(books[0]!, 8));
+    expect(books[1]).toEqual(books[0]);
+  });
+});
