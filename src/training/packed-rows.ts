@@ -25,6 +25,8 @@ export interface EncodedConversation {
   readonly prompt: readonly number[];
   /** What is to be said, with the token that ends the turn. */
   readonly answer: readonly number[];
+  /** What each token of the answer counts in the loss. Default 1. */
+  readonly weight?: number;
 }
 
 /** A row that is being filled. */
@@ -106,13 +108,13 @@ export function rowFeeds(
     const start = rowIndex * shapes.tokens;
     row.places.forEach(({ conversation, index }, place) => {
       const at = start + place;
-      const { prompt, answer } = row.conversations[conversation]!;
+      const { prompt, answer, weight = 1 } = row.conversations[conversation]!;
       ids[at] = BigInt(row.ids[place]!);
       segments[at] = BigInt(row.segments[place]!);
       const next = index + 1 - prompt.length;
       if (next >= 0 && next < answer.length) {
         targets[at] = BigInt(answer[next]!);
-        weights[at] = 1;
+        weights[at] = weight;
       }
       const { positions: all, sequence } = own[conversation]!;
       for (let axis = 0; axis < 3; axis++) positions[axis * count + at] = all[axis * sequence + index]!;

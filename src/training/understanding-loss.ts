@@ -93,7 +93,7 @@ function understandingLoss(
   const logits = linear(hidden, base.head);
   const chosen = gatherElements(logSoftmax(logits), unsqueeze(data.targets!, 2), 2);
   const weights = data.target_weights!;
-  const total = maximum(reduceSum(weights), 1);
+  const total = maximum(reduceSum(weights), 1e-6);
   const right = cast(equal(argMax(logits, 2), data.targets!), 'float32');
   return {
     loss: divide(negate(reduceSum(multiply(squeeze(chosen, 2), weights))), total),

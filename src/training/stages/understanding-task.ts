@@ -76,7 +76,8 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
       const encoded = tokens.encode(next, about);
       if (packedLength([...conversations, encoded]) > settings.tokens) misses++;
       else {
-        conversations.push(encoded);
+        // Between counting tokens and counting answers: a picture's 64 places would drown a yes.
+        conversations.push({ ...encoded, weight: 1 / Math.sqrt(encoded.answer.length) });
         kinds.push(next.kind);
       }
     }
