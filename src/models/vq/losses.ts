@@ -60,7 +60,11 @@ function entropyLoss(distances: Tensor, temperature: number): Tensor {
   return subtract(placeEntropy, meanEntropy);
 }
 
-/** The chosen codes as feature maps, with the gradient passed straight on to the encoder (van den Oord et al. 2017). */
-export function straightThrough({ features, codes }: Quantized, side: number): Tensor {
-  return toMaps(add(features, stopGradient(subtract(codes, features))), side);
+/**
+ * The chosen codes as feature maps, with the gradient passed straight on to the encoder (van den Oord et al. 2017). `share [1]`:
+ * 1 for the codes, 0 for the features themselves; default the codes.
+ */
+export function straightThrough({ features, codes }: Quantized, side: number, share?: Tensor): Tensor {
+  const change = stopGradient(subtract(codes, features));
+  return toMaps(add(features, share ? multiply(change, share) : change), side);
 }

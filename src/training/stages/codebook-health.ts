@@ -26,7 +26,7 @@ export class CodebookHealth {
   #counts: Float32Array;
   /** Steps since each code was chosen. */
   #idle: Float32Array;
-  /** Features of the last batch, `[places, dim]`. */
+  /** Features of the last batches, the newest first: `[places, dim]`, twice as many places as codes if there are so many. */
   #features: Float32Array = new Float32Array();
 
   constructor(codes: number, dim: number, seed: number) {
@@ -45,7 +45,12 @@ export class CodebookHealth {
       this.#counts[code]!++;
       this.#idle[code] = 0;
     }
-    this.#features = (features.data as Float32Array).slice();
+    const fresh = features.data as Float32Array;
+    const kept = Math.max(0, 2 * this.#codes * this.#dim - fresh.length);
+    const joined = new Float32Array(fresh.length + Math.min(kept, this.#features.length));
+    joined.set(fresh);
+    joined.set(this.#features.subarray(0, joined.length - fresh.length), fresh.length);
+    this.#features = joined;
   }
 
   readonly state = {
@@ -60,7 +65,7 @@ export class CodebookHealth {
     },
   };
 
-  /** Moves dead codes of `codebook [codes, dim]` (changed in place) to features of the last batch, drawn by chance. */
+  /** Moves dead codes of `codebook [codes, dim]` (changed in place) to features of the last batches, drawn by chance. */
   revive(codebook: Float32Array, step: number): number[] {
     const places = this.#features.length / this.#dim;
     if (places === 0) return [];
@@ -72,6 +77,12 @@ export class CodebookHealth {
       this.#idle[code] = 0;
     }
     return dead;
+  }
+
+  /** Moves all codes to features of the last batches: the beginning of a codebook for features that have learned. */
+  layOut(codebook: Float32Array, step: number): number[] {
+    this.#idle.fill(Number.POSITIVE_INFINITY);
+    return this.revive(codebook, step);
   }
 
   /** Share of codes that were chosen, and the perplexity of the choices; nothing until enough tokens are counted. */

@@ -34,7 +34,7 @@ export interface GenerationSettings {
 }
 
 export interface GenerationData {
-  open(cursor: Cursor | undefined): SampleStream<CaptionedPicture>;
+  open(cursor: Cursor | undefined): SampleStream<CaptionedPicture> | Promise<SampleStream<CaptionedPicture>>;
   /** Held-out pictures; previews measure the loss of their codes. */
   readonly heldOut: readonly CaptionedPicture[];
   /** A caption for each held-out picture that names other things: what a caption is worth shows against it. */
@@ -84,8 +84,8 @@ export function generationTask(model: StarModel, data: GenerationData, settings:
     configuration: { ...settings, data: data.description, sizes: { star, text: qwen.text } },
     ...frozen,
     start: (name, shape) => startOf(model, name, shape, settings),
-    openData: async (cursor) =>
-      new StreamData(data.open(cursor), batch, (pictures) => toFeeds(pictures, captionsOf(pictures), captionDropout)),
+    openData: (cursor) =>
+      StreamData.open(data.open, batch, (pictures) => toFeeds(pictures, captionsOf(pictures), captionDropout), cursor),
     preview: async (access) => {
       const right = await heldOutFeeds(captionsOf(data.heldOut));
       const wrong = await heldOutFeeds(data.wrongCaptions);

@@ -32,9 +32,11 @@ export interface InstructionSettings extends GenerationSettings {
   readonly train: TrainedParts;
 }
 
+type InstructionStream = SampleStream<EditedPicture | CaptionedPicture>;
+
 export interface InstructionData {
   /** A batch after another: `edits` edited pictures, then captioned ones. */
-  open(cursor: Cursor | undefined): SampleStream<EditedPicture | CaptionedPicture>;
+  open(cursor: Cursor | undefined): InstructionStream | Promise<InstructionStream>;
   /** The first `edits` of each batch edit. */
   readonly heldOut: readonly (EditedPicture | CaptionedPicture)[];
   /** Edits whose results previews show beside their sources. */
@@ -95,8 +97,7 @@ export function instructionTask(model: StarModel, data: InstructionData, setting
     configuration: { ...settings, data: data.description, sizes: { star, qwen } },
     ...frozen,
     start: (name, shape) => startOf(model, name, shape, settings),
-    openData: async (cursor) =>
-      new StreamData(data.open(cursor), batch, (pictures) => toFeeds(pictures, captionDropout)),
+    openData: (cursor) => StreamData.open(data.open, batch, (pictures) => toFeeds(pictures, captionDropout), cursor),
     preview: async (access) => {
       const whole = Math.floor(data.heldOut.length / batch);
       const parts = Array.from({ length: whole }, (_, at) => data.heldOut.slice(at * batch, (at + 1) * batch));

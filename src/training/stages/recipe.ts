@@ -24,6 +24,12 @@ export const tokenizerRecipe = recipeSchema({
   commitmentWeight: z.number().min(0).default(0.25).describe('Draws features to codes. Default 0.25, as published.'),
   entropyWeight: z.number().min(0).default(0).describe('Sharp choices and even use of codes. Default 0: off.'),
   entropyTemperature: z.number().positive().default(0.01).describe('Of its softmax. Default 0.01, as published.'),
+  quantizeFrom: share
+    .default(0.1)
+    .describe(
+      'Part of the training in which the decoder is given features in place of codes; then the codebook is laid over ' +
+        'the features that have learned to draw. Default 0.1.',
+    ),
   reviveEvery: whole(0).default(100).describe('Steps between revivals of dead codes; 0 leaves them. Default 100.'),
   reviveUntil: share.default(0.8).describe('Part of the training after which none is revived. Default 0.8.'),
   heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),

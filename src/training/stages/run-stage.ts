@@ -78,6 +78,8 @@ function taskOf(recipe: TrainingRecipe, stage: StageName, model: StarModel, worl
         commitmentWeight: settings.commitmentWeight,
         entropyWeight: settings.entropyWeight,
         entropyTemperature: settings.entropyTemperature,
+        quantizeFrom: Math.floor(settings.quantizeFrom * settings.steps),
+        accumulate: settings.accumulate,
         reviveEvery: settings.reviveEvery,
         reviveUntil: Math.floor(settings.reviveUntil * settings.steps),
       });

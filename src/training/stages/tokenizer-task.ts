@@ -18,13 +18,17 @@ export interface TokenizerSettings extends Required<QuantizerLossOptions> {
   readonly seed: number;
   /** Steps between revivals of dead codes; 0 leaves them dead. */
   readonly reviveEvery: number;
+  /** Batches of a step. */
+  readonly accumulate: number;
+  /** Steps in which the decoder is given features in place of codes; then the codebook is laid over the features. */
+  readonly quantizeFrom: number;
   /** No code is revived in the last steps, from this one on: a code that has just moved makes pictures worse at first. */
   readonly reviveUntil: number;
 }
 
 export interface TokenizerData {
   /** Pictures to learn from, of any size. */
-  open(cursor: Cursor | undefined): SampleStream<RgbImage>;
+  open(cursor: Cursor | undefined): SampleStream<RgbImage> | Promise<SampleStream<RgbImage>>;
   /** Held-out pictures that previews show and measure. */
   readonly heldOut: readonly RgbImage[];
   /** What decides the data, for the saved configuration. */
@@ -34,8 +38,8 @@ export interface TokenizerData {
 export function tokenizerTask(model: StarModel, data: TokenizerData, settings: TokenizerSettings): TrainingTask {
   const { pixelEncoder } = model.folder.star;
   const { imageSize, codebookSize, codebookDim } = pixelEncoder;
-  const { batch, seed, reviveEvery, reviveUntil, ...weights } = settings;
-  const shapes = { batch, imageSize };
+  const { batch, seed, reviveEvery, quantizeFrom, accumulate, reviveUntil, ...weights } = settings;
+  const shapes = { batch, imageSize, warmUp: true };
   const stage = tokenizerStage(pixelEncoder, shapes, weights);
   const declareFrozen: TrainingTask['declareFrozen'] = (name) => {
     throw new Error(`internal: the tokenizer stage trains all it declares, ${name} too`);
@@ -48,30 +52,40 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
   );
   const health = new CodebookHealth(codebookSize, codebookDim, seed);
   const codebook = `pixel_encoder.${codebookName}`;
-  const toFeeds = (pictures: readonly RgbImage[]): Record<string, TensorValue> => {
+  const toFeeds = (pictures: readonly RgbImage[], quantized: boolean): Record<string, TensorValue> => {
     const values = new Float32Array(batch * 3 * imageSize ** 2);
     pictures.forEach((picture, index) => {
       const fits = picture.width === imageSize && picture.height === imageSize;
       const square = fits ? picture : resizeImage(picture, imageSize, imageSize, 'bilinear');
       values.set(imageToFloat(square), (index * values.length) / batch);
     });
-    return { picture: { dtype: 'float32', shape: [batch, 3, imageSize, imageSize], data: values } };
+    return {
+      picture: { dtype: 'float32', shape: [batch, 3, imageSize, imageSize], data: values },
+      quantized: { dtype: 'float32', shape: [1], data: Float32Array.of(quantized ? 1 : 0) },
+    };
   };
   return {
     stage,
     configuration: { ...settings, data: data.description, sizes: pixelEncoder },
     ...frozen,
     start: (name) => model.weights.read(name),
-    openData: async (cursor) => new StreamData(data.open(cursor), batch, async (pictures) => toFeeds(pictures)),
+    openData: (cursor) =>
+      StreamData.open(
+        data.open,
+        batch,
+        async (pictures, index) => toFeeds(pictures, Math.floor(index / accumulate) >= quantizeFrom),
+        cursor,
+      ),
     observe: ({ codes, features }) => health.observe(codes!, features!),
     state: health.state,
     ...(reviveEvery > 0
       ? {
           maintainEvery: reviveEvery,
           maintain: async (access, step) => {
-            if (step < reviveUntil) {
+            if (step >= quantizeFrom && step < reviveUntil) {
               const value = await access.read(codebook);
-              const revived = health.revive(value, step);
+              const first = step - reviveEvery < quantizeFrom;
+              const revived = first ? health.layOut(value, step) : health.revive(value, step - quantizeFrom);
               if (revived.length > 0) await access.write(codebook, value, revived);
             }
             return health.tell();
@@ -83,7 +97,10 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
       const batches = Array.from({ length: whole.length / batch }, (_, at) =>
         whole.slice(at * batch, (at + 1) * batch),
       );
-      const results = await evaluation.run(access, batches.map(toFeeds));
+      const results = await evaluation.run(
+        access,
+        batches.map((pictures) => toFeeds(pictures, true)),
+      );
       return {
         pictures: sideBySide(batches[0]!, results[0]!.reconstruction!, imageSize),
         numbers: psnr(batches, results),

@@ -96,9 +96,12 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
     declareFrozen,
     weightsFolder: undefined,
     start: (name) => model.weights.read(name),
-    openData: async (cursor) =>
-      new StreamData(new IndexedStream((index) => row(index, index % batch, 'exclude'), cursor), batch, async (rows) =>
-        feeds.feeds(rows),
+    openData: (cursor) =>
+      StreamData.open(
+        (at) => new IndexedStream((index) => row(index, index % batch, 'exclude'), at),
+        batch,
+        async (rows) => feeds.feeds(rows),
+        cursor,
       ),
     preview: async (weights) => {
       const batches = Array.from({ length: settings.heldOutBatches }, (_, at) =>
