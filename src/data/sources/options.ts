@@ -96,9 +96,9 @@ const parquet = z.strictObject({
   ...common,
 });
 
-const imageText = z.discriminatedUnion('kind', [folder, jsonl, webdataset, parquet]);
+export const imageTextSchema = z.discriminatedUnion('kind', [folder, jsonl, webdataset, parquet]);
 
-const editPairs = z.strictObject({
+export const editPairsSchema = z.strictObject({
   ...lines,
   sourceKey: key.default('source'),
   targetKey: key.default('target'),
@@ -112,15 +112,15 @@ const conversations = z.strictObject({
 });
 
 /** What a caller may write: everything that has a default may be left out. */
-export type ImageTextConfig = z.input<typeof imageText>;
-export type EditPairConfig = z.input<typeof editPairs>;
+export type ImageTextConfig = z.input<typeof imageTextSchema>;
+export type EditPairConfig = z.input<typeof editPairsSchema>;
 export type ConversationConfig = z.input<typeof conversations>;
 
 export type FolderOptions = z.output<typeof folder>;
 export type JsonlOptions = z.output<typeof jsonl>;
 export type WebdatasetOptions = z.output<typeof webdataset>;
 export type ParquetOptions = z.output<typeof parquet>;
-export type EditPairOptions = z.output<typeof editPairs>;
+export type EditPairOptions = z.output<typeof editPairsSchema>;
 export type ConversationOptions = z.output<typeof conversations>;
 
 function parse<T>(schema: z.ZodType<T>, config: unknown): T {
@@ -132,6 +132,6 @@ function parse<T>(schema: z.ZodType<T>, config: unknown): T {
 }
 
 /** Each throws `DataError` (`data_option_invalid`) for an unknown option or a value out of range. */
-export const parseImageText = (config: unknown) => parse(imageText, config);
-export const parseEditPairs = (config: unknown) => parse(editPairs, config);
+export const parseImageText = (config: unknown) => parse(imageTextSchema, config);
+export const parseEditPairs = (config: unknown) => parse(editPairsSchema, config);
 export const parseConversations = (config: unknown) => parse(conversations, config);

@@ -1,5 +1,6 @@
 /** A recipe: a model, the world it learns from, and its stages, in one YAML file whose every field is checked. */
 import { z } from 'zod';
+import { editPairsSchema, imageTextSchema } from '../../data/sources/options.ts';
 import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
@@ -20,7 +21,15 @@ const worldSchema = z
   })
   .describe('The closed world: a base profile, and what differs from it.');
 
+const pictureData = z
+  .strictObject({ train: imageTextSchema, heldOut: imageTextSchema })
+  .optional()
+  .describe(
+    'Pictures with captions to learn from, and held-out ones that previews measure. Default: the closed world.',
+  );
+
 export const tokenizerRecipe = recipeSchema({
+  data: pictureData,
   commitmentWeight: z.number().min(0).default(0.25).describe('Draws features to codes. Default 0.25, as published.'),
   entropyWeight: z.number().min(0).default(0).describe('Sharp choices and even use of codes. Default 0: off.'),
   entropyTemperature: z.number().positive().default(0.01).describe('Of its softmax. Default 0.01, as published.'),
@@ -42,6 +51,7 @@ export const understandingRecipe = recipeSchema({
 });
 
 const pictureFields = {
+  data: pictureData,
   captionDropout: share.default(0.1).describe('Share of prompts that are blanked, for guidance. Default 0.1.'),
   start: z
     .enum(['base', 'model', 'random'])
@@ -61,6 +71,10 @@ export const generationRecipe = recipeSchema(pictureFields);
 
 export const instructionRecipe = recipeSchema({
   ...pictureFields,
+  editData: z
+    .strictObject({ train: editPairsSchema, heldOut: editPairsSchema })
+    .optional()
+    .describe('Pairs of pictures with an instruction between them, beside data. Default: the closed world.'),
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
   train: z
     .enum(trainedParts)

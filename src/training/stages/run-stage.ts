@@ -11,6 +11,7 @@ import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
 import { StarModel } from '../../tasks/star-model.ts';
+import { TrainingError } from '../error.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
 import { saveModel } from '../new-model/save-model.ts';
 import { roleNames, trainTokenizer } from '../new-model/tokenizer-file.ts';
@@ -21,6 +22,7 @@ import { semanticTokens } from '../vision-batch.ts';
 import { generationTask } from './generation-task.ts';
 import { instructionTask } from './instruction-task.ts';
 import { noStage } from './plan.ts';
+import { realCaptionedPictures, realInstructions, realPictures } from './real-data.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
 import { tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask } from './understanding-task.ts';
@@ -50,10 +52,11 @@ export async function* runStage(
 ): AsyncGenerator<TrainingEvent, TrainingResult, undefined> {
   const settings = recipe.stages[stage];
   if (!settings) throw noStage(recipe, stage);
-  const world = await World.open(recipe.world);
+  let opened: Promise<World> | undefined;
+  const world = () => (opened ??= World.open(recipe.world));
   const folder = options.model ?? (await modelFolder(recipe, world, options.folder));
   await using model = await StarModel.open(folder, { device: options.device ?? 'cpu', threads: options.threads });
-  const task = taskOf(recipe, stage, model, world);
+  const task = await taskOf(recipe, stage, model, world);
   const result = yield* train(task, settings, {
     folder: path.join(options.folder, stage),
     resume: options.resume,
@@ -65,69 +68,86 @@ export async function* runStage(
   return result;
 }
 
-function taskOf(recipe: TrainingRecipe, stage: StageName, model: StarModel, world: World): TrainingTask {
+async function taskOf(
+  recipe: TrainingRecipe,
+  stage: StageName,
+  model: StarModel,
+  world: () => Promise<World>,
+): Promise<TrainingTask> {
   const { pixelEncoder } = model.folder.star;
+  const { imageSize: size } = pixelEncoder;
   const { stages } = recipe;
+  const length = (text: string) => buildGenerationPrompt(model.chat, text).conditional.length;
+  const tooLong = (around: number, most: number) => (text: string) => {
+    const tokens = length(text) + around;
+    return tokens <= most ? undefined : `a prompt of ${tokens} tokens, promptTokens is ${most}`;
+  };
   switch (stage) {
     case 'tokenizer': {
-      const settings = stages.tokenizer!;
-      const pictures = worldPictures(world, settings.seed, pixelEncoder.imageSize, settings.heldOut);
+      const { data, seed, heldOut, batch, steps, accumulate, ...settings } = stages.tokenizer!;
+      const pictures = data
+        ? await realPictures(data, { seed, size, count: heldOut })
+        : worldPictures(await world(), seed, size, heldOut);
       return tokenizerTask(model, pictures, {
-        batch: settings.batch,
-        seed: settings.seed,
+        batch,
+        seed,
+        accumulate,
         commitmentWeight: settings.commitmentWeight,
         entropyWeight: settings.entropyWeight,
         entropyTemperature: settings.entropyTemperature,
-        quantizeFrom: Math.floor(settings.quantizeFrom * settings.steps),
-        accumulate: settings.accumulate,
+        quantizeFrom: Math.floor(settings.quantizeFrom * steps),
         reviveEvery: settings.reviveEvery,
-        reviveUntil: Math.floor(settings.reviveUntil * settings.steps),
+        reviveUntil: Math.floor(settings.reviveUntil * steps),
       });
     }
     case 'understanding': {
       const { batch, pictures, tokens, seed, heldOutBatches } = stages.understanding!;
-      return understandingTask(model, world, { batch, pictures, tokens, seed, heldOutBatches });
+      return understandingTask(model, await world(), { batch, pictures, tokens, seed, heldOutBatches });
     }
     case 'generation': {
-      const { batch, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.generation!;
-      const fits = (caption: string) => buildGenerationPrompt(model.chat, caption).conditional.length <= promptTokens;
-      const data = worldCaptionedPictures(
-        world,
-        { seed, size: pixelEncoder.imageSize, mix: captions, fits },
-        heldOut,
-        previewPrompts,
-      );
-      return generationTask(model, data, { batch, promptTokens, captionDropout, seed, start });
+      const { data, batch, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.generation!;
+      const fits = tooLong(0, promptTokens);
+      const pictures = data
+        ? await realCaptionedPictures(data, { seed, size, count: heldOut, fits }, [])
+        : worldCaptionedPictures(
+            await world(),
+            { seed, size, mix: captions, fits: (text) => fits(text) === undefined },
+            heldOut,
+            previewPrompts,
+          );
+      return generationTask(model, pictures, { batch, promptTokens, captionDropout, seed, start });
     }
     case 'instruction': {
-      const {
+      const { data, editData, batch, edits, promptTokens, captionDropout, seed, start, ...settings } =
+        stages.instruction!;
+      const blank = { width: size, height: size, data: new Uint8Array(3 * size ** 2) };
+      const semantic = semanticTokens(processImage(blank, model.imageProcessor).gridThw, model.folder.qwen.vision);
+      const fits = tooLong(0, promptTokens);
+      // Around the source's blocks: two starts, two ends, a newline.
+      const fitsEdit = tooLong(pixelEncoder.numTokens + semantic + 5, promptTokens);
+      const count = Math.ceil(settings.heldOut / batch) * batch;
+      if ((data === undefined) !== (editData === undefined)) {
+        const message = 'instruction: expected both data and editData, or neither for the closed world';
+        throw new TrainingError('training_option_invalid', message);
+      }
+      const samples =
+        data && editData
+          ? await realInstructions(data, editData, { seed, size, batch, edits, count, fits, fitsEdit })
+          : worldInstructions(
+              await world(),
+              { seed, size, mix: settings.captions, fits: (text) => fits(text) === undefined },
+              { batch, edits, heldOut: count, fits: (text) => fitsEdit(text) === undefined },
+            );
+      const { train: trained } = settings;
+      return instructionTask(model, samples, {
         batch,
         edits,
         promptTokens,
         captionDropout,
         seed,
         start,
-        captions,
-        heldOut,
         train: trained,
-      } = stages.instruction!;
-      const length = (text: string) => buildGenerationPrompt(model.chat, text).conditional.length;
-      const { imageSize } = pixelEncoder;
-      const blank = { width: imageSize, height: imageSize, data: new Uint8Array(3 * imageSize ** 2) };
-      const semantic = semanticTokens(processImage(blank, model.imageProcessor).gridThw, model.folder.qwen.vision);
-      // Around the source's blocks: two starts, two ends, a newline.
-      const source = pixelEncoder.numTokens + semantic + 5;
-      const data = worldInstructions(
-        world,
-        { seed, size: imageSize, mix: captions, fits: (caption) => length(caption) <= promptTokens },
-        {
-          batch,
-          edits,
-          heldOut: Math.ceil(heldOut / batch) * batch,
-          fits: (instruction) => length(instruction) + source <= promptTokens,
-        },
-      );
-      return instructionTask(model, data, { batch, edits, promptTokens, captionDropout, seed, start, train: trained });
+      });
     }
   }
 }
@@ -145,7 +165,7 @@ const previewPrompts = [
 ];
 
 /** The folder that the recipe names, or a new model in `<folder>/model`. */
-async function modelFolder(recipe: TrainingRecipe, world: World, folder: string): Promise<string> {
+async function modelFolder(recipe: TrainingRecipe, world: () => Promise<World>, folder: string): Promise<string> {
   if (typeof recipe.model === 'string') return recipe.model;
   const made = path.join(folder, 'model');
   const there = await stat(path.join(made, `STAR_${recipe.model.name}.json`)).catch(() => undefined);
@@ -154,7 +174,7 @@ async function modelFolder(recipe: TrainingRecipe, world: World, folder: string)
   const places = [...worldClasses.map(({ name }) => cellNoun(name)), ...colours].map((word) => ` ${word}`);
   const wholeWords = [...roleNames, ...places];
   const { vocabularySize } = recipe.model.text;
-  const tokenizer = trainTokenizer(tokenizerTexts(world, recipe), { vocabularySize, wholeWords });
+  const tokenizer = trainTokenizer(tokenizerTexts(await world(), recipe), { vocabularySize, wholeWords });
   await createModelFolder(made, recipe.model, { tokenizer });
   return made;
 }
