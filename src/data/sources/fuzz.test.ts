@@ -86,7 +86,8 @@ async function survives(config: ImageTextConfig): Promise<void> {
   expect((user + system) / 1000).toBeLessThan(patience);
 }
 
-describe('mutated data', () => {
+// Nine seconds of processor time; minutes of wall time where a training has the processors.
+describe('mutated data', { timeout: 600_000 }, () => {
   it.each<[Kind, RegExp]>([
     ['webdataset', /\.tar$/],
     ['jsonl', /\.jsonl$/],
