@@ -113,6 +113,11 @@ export function insertBlocks(words: Tensor, inserted: Tensor, blocks: Tensor): T
 export interface UnderstandingRow {
   readonly row: PackedRow;
   readonly image?: RgbImage;
+  /**
+   * What each token of the picture is to say, in reading order, and what that counts in the loss: the base's own head
+   * teaches the encoder what is where, long before an answer depends on it. Default nothing.
+   */
+  readonly pictureTargets?: { readonly ids: readonly number[]; readonly weight: number };
 }
 
 /** Makes the feeds of steps. */
@@ -133,19 +138,28 @@ export class UnderstandingBatch {
     const grids = rows.map(({ image }): GridThw | undefined => (image ? grid : undefined));
     const perPicture = semanticTokens(grid, this.#qwen.vision);
     const inserted = new BigInt64Array(this.#shapes.rows * tokens);
-    rows.slice(0, pictures).forEach(({ row }, rowIndex) => {
-      let next = rowIndex * perPicture;
+    const feeds = rowFeeds(
+      rows.map(({ row }) => row),
+      grids,
+      this.#qwen,
+      this.#shapes,
+    );
+    const targets = feeds.targets.data as BigInt64Array;
+    const weights = feeds.target_weights.data as Float32Array;
+    rows.slice(0, pictures).forEach(({ row, pictureTargets }, rowIndex) => {
+      let token = 0;
       row.ids.forEach((id, place) => {
-        if (id === this.#qwen.tokens.imageToken) inserted[rowIndex * tokens + place] = BigInt(++next);
+        if (id !== this.#qwen.tokens.imageToken) return;
+        const at = rowIndex * tokens + place;
+        if (pictureTargets) {
+          targets[at] = BigInt(pictureTargets.ids[token]!);
+          weights[at] = pictureTargets.weight;
+        }
+        inserted[at] = BigInt(rowIndex * perPicture + ++token);
       });
     });
     return {
-      ...rowFeeds(
-        rows.map(({ row }) => row),
-        grids,
-        this.#qwen,
-        this.#shapes,
-      ),
+      ...feeds,
       inserted: { dtype: 'int64', shape: [this.#shapes.rows, tokens], data: inserted },
       patches: this.#patches.fill(rows.slice(0, pictures).map(({ image }) => image)),
     };

@@ -41,14 +41,14 @@ export class ConversationTokens {
     const prompt = [...before, ...tokenizer.encodeOrdinary(question), ...after];
     const { turn, visionStart, visionEnd } = this.#ends;
     if (typeof answer === 'string') return { prompt, answer: [...tokenizer.encodeOrdinary(answer), turn] };
-    const places = answer.cells.map((word) => this.#wordOf(word));
+    const places = answer.cells.map((word) => this.wordOf(word));
     return { prompt: [...prompt, visionStart], answer: [...places, visionEnd] };
   }
 
   readonly #words = new Map<string, number>();
 
   /** A word with a space before it, which must be one token: a place of a picture is one. */
-  #wordOf(word: string): number {
+  wordOf(word: string): number {
     const known = this.#words.get(word);
     if (known !== undefined) return known;
     const ids = this.#format.tokenizer.encodeOrdinary(` ${word}`);

@@ -1,6 +1,7 @@
 /** Stage 0 in the closed world: a base of our own learns to read, to see and to answer. */
 
 import { IndexedStream } from '../../data/indexed-stream.ts';
+import { cellWords } from '../../data/world/cell-words.ts';
 import { pictureConversations, textConversations, type WorldConversation } from '../../data/world/conversations.ts';
 import type { World } from '../../data/world/world.ts';
 import { processImage } from '../../models/qwen25vl/image-processor.ts';
@@ -38,6 +39,9 @@ interface LabelledRow extends UnderstandingRow {
   readonly kinds: readonly WorldConversation['kind'][];
 }
 
+/** What a picture's token counts when it says what stands in its place, where an answer of one token counts 1. */
+const pictureWeight = 0.25;
+
 export function understandingTask(model: StarModel, world: World, settings: UnderstandingSettings): TrainingTask {
   const { qwen, star } = model.folder;
   const { imageSize, gridSize } = star.pixelEncoder;
@@ -49,6 +53,8 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
   const grid = processImage(sample, model.imageProcessor).gridThw;
   const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid };
   const stage = understandingStage(qwen, shapes);
+  // Pictures are square.
+  const pictureGrid = Math.sqrt(semanticTokens(grid, qwen.vision));
   const tokens = new ConversationTokens(model.chat, semanticTokens(grid, qwen.vision));
   const feeds = new UnderstandingBatch(qwen, model.imageProcessor, shapes);
   const options = {
@@ -60,7 +66,8 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
     if (place < pictures) {
       const scene = world.scene(seed, index, held);
       const packed = fill(pictureConversations(scene, index, options[held]), 'picture');
-      return { ...packed, image: world.render(scene, imageSize) };
+      const ids = cellWords(scene, pictureGrid).map((word) => tokens.wordOf(word));
+      return { ...packed, image: world.render(scene, imageSize), pictureTargets: { ids, weight: pictureWeight } };
     }
     // A text's scenes are apart from those of pictures.
     const scenes = (turn: number) => world.scene(seed + 1, index * 64 + turn, held);
