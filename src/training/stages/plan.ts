@@ -86,6 +86,8 @@ function trainedOf(
   { star, qwen }: ModelConfig,
 ): ReadonlyMap<string, readonly number[]> {
   switch (stage) {
+    case 'semantic':
+      return parameterShapes((declare) => declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision));
     case 'understanding':
       return parameterShapes((declare) => {
         declareBase(declare, qwen);
@@ -103,6 +105,8 @@ function trainedOf(
 /** Whether a stage runs a parameter's part. */
 function runs(stage: StageName): (name: string) => boolean {
   switch (stage) {
+    case 'semantic':
+      return (name) => name.startsWith('llm.visual.') || /^llm\.model\.(embed_tokens|norm)\./.test(name);
     case 'understanding':
       return (name) => name.startsWith('llm.');
     case 'tokenizer':

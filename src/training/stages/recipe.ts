@@ -44,6 +44,10 @@ export const tokenizerRecipe = recipeSchema({
   heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
 });
 
+export const semanticRecipe = recipeSchema({
+  heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
+});
+
 export const understandingRecipe = recipeSchema({
   pictures: whole(1).describe('Rows of a batch that show a picture; the others are text.'),
   tokens: whole(64).describe('Tokens of a row: as many conversations as fit share it.'),
@@ -92,6 +96,7 @@ export const trainingRecipeSchema = z.strictObject({
     .describe('Scenes whose talk a new model’s text tokenizer is trained on. Default 6000.'),
   stages: z.strictObject({
     tokenizer: tokenizerRecipe.optional(),
+    semantic: semanticRecipe.optional(),
     understanding: understandingRecipe.optional(),
     generation: generationRecipe.optional(),
     instruction: instructionRecipe.optional(),
@@ -100,4 +105,10 @@ export const trainingRecipeSchema = z.strictObject({
 
 export type TrainingRecipe = z.output<typeof trainingRecipeSchema>;
 export type StageName = keyof TrainingRecipe['stages'];
-export const stageNamesInOrder: readonly StageName[] = ['tokenizer', 'understanding', 'generation', 'instruction'];
+export const stageNamesInOrder: readonly StageName[] = [
+  'tokenizer',
+  'semantic',
+  'understanding',
+  'generation',
+  'instruction',
+];

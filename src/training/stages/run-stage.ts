@@ -24,6 +24,7 @@ import { instructionTask } from './instruction-task.ts';
 import { noStage } from './plan.ts';
 import { realCaptionedPictures, realInstructions, realPictures } from './real-data.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
+import { semanticTask } from './semantic-task.ts';
 import { tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask } from './understanding-task.ts';
 import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPictures } from './world-data.ts';
@@ -99,6 +100,10 @@ async function taskOf(
         reviveEvery: settings.reviveEvery,
         reviveUntil: Math.floor(settings.reviveUntil * steps),
       });
+    }
+    case 'semantic': {
+      const { batch, seed, heldOut } = stages.semantic!;
+      return semanticTask(model, await world(), { batch, seed, heldOut });
     }
     case 'understanding': {
       const { batch, pictures, tokens, seed, heldOutBatches } = stages.understanding!;
