@@ -83,15 +83,25 @@ function namingCaption(chance: Chance, { groups, scene }: Facts): string {
   return `${opening}${things}, ${beforeBackground(chance, scene.background)}.`;
 }
 
-/** A question that the dense caption, which begins with all things, their numbers and colours, is sure to answer. */
+/**
+ * A question that the caption is sure to answer: a free one names all things and their numbers, a dense one begins with
+ * their colours too. Free ones are short, so that more of them are learned from in the same time.
+ */
 function questionTask(scene: Scene, seed: number, chance: Chance): Omit<TextTask, 'kind'> | null {
-  const answerable: readonly QuestionKind[] = ['existence', 'count', 'colour', 'background'];
+  const caption = chance.happens(0.7) ? 'free' : 'dense';
+  const answerable: readonly QuestionKind[] =
+    caption === 'free' ? ['existence', 'count'] : ['existence', 'count', 'colour', 'background'];
   for (const kind of chance.shuffle(answerable)) {
     const asked = askQuestion(scene, seed, kind);
     if (!asked) continue;
-    return { prompt: `${describeScene(scene, seed, 'dense')} ${asked.question}`, answer: asked.answer };
+    return { prompt: `${sentence(describeScene(scene, seed, caption))} ${asked.question}`, answer: asked.answer };
   }
   return null;
+}
+
+/** A caption as a sentence, so that a question can follow. */
+function sentence(caption: string): string {
+  return /[.?!]$/.test(caption) ? caption : `${capitalised(caption)}.`;
 }
 
 /** A fact with its class; apart from every scene. */
