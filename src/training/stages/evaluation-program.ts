@@ -5,6 +5,14 @@ import { type CompiledProgram, compile, input, type TensorValue } from '../../te
 import { byName, recordDeclared, type Stage } from '../stage.ts';
 import type { TrainingTask, WeightAccess } from '../task.ts';
 
+/** Of stages that train all that they declare. */
+export const nothingFrozen = {
+  declareFrozen: (name: string): never => {
+    throw new Error(`internal: the stage trains all that it declares, ${name} too`);
+  },
+  weightsFolder: undefined,
+};
+
 function compileEvaluation(stage: Stage, declareFrozen: TrainingTask['declareFrozen']): CompiledProgram {
   const data = stage.data.map(({ name, dtype, shape }) => input(name, dtype, shape));
   const trained = new Map([...stage.trained].map(([name, shape]) => [name, input(`weight.${name}`, 'float32', shape)]));

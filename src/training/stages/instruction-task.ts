@@ -1,7 +1,6 @@
 /** Stage 4: drawing and editing together; base, semantic encoder and tokenizer are frozen. */
 import type { Cursor, SampleStream } from '../../data/stream.ts';
 import type { RgbImage } from '../../image/rgb-image.ts';
-import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import { buildEditPrompt, buildGenerationPrompt } from '../../models/star/prompt.ts';
 import { editPrompt } from '../../tasks/edit.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
@@ -10,7 +9,7 @@ import { TrainingError } from '../error.ts';
 import { InstructionBatch, type InstructionSample, instructionStage } from '../instruction-loss.ts';
 import type { TrainedParts } from '../picture-loss.ts';
 import type { TrainingTask } from '../task.ts';
-import { semanticTokens } from '../vision-batch.ts';
+import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { type CaptionedPicture, type GenerationSettings, startOf } from './generation-task.ts';
 import { TrainedPainter } from './painter.ts';
@@ -49,17 +48,16 @@ const dropoutStream = 331;
 
 export function instructionTask(model: StarModel, data: InstructionData, settings: InstructionSettings): TrainingTask {
   const { star, qwen } = model.folder;
-  const { imageSize, numTokens } = star.pixelEncoder;
+  const { numTokens } = star.pixelEncoder;
   const { batch, edits, promptTokens, captionDropout, seed, train } = settings;
   if (edits < 1 || edits > batch) {
     throw new TrainingError('training_option_invalid', `edits is ${edits}: expected 1 to the batch, ${batch}`);
   }
-  const blank = { width: imageSize, height: imageSize, data: new Uint8Array(3 * imageSize ** 2) };
-  const grid = processImage(blank, model.imageProcessor).gridThw;
+  const { grid, tokens: semanticTokens } = drawnPicture(model);
   const shapes = { batch, promptTokens, pictures: edits, grid, trained: train };
   const layout = {
     pixelTokens: numTokens,
-    semanticTokens: semanticTokens(grid, qwen.vision),
+    semanticTokens,
     generatedTokens: numTokens,
   };
   const stage = instructionStage(star, qwen, shapes);

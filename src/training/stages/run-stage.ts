@@ -7,7 +7,6 @@ import { pictureConversations, textConversations } from '../../data/world/conver
 import { colours } from '../../data/world/scene.ts';
 import { worldClasses } from '../../data/world/vocabulary.ts';
 import { World } from '../../data/world/world.ts';
-import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
 import { StarModel } from '../../tasks/star-model.ts';
@@ -18,7 +17,7 @@ import { roleNames, trainTokenizer } from '../new-model/tokenizer-file.ts';
 import type { TrainingTask } from '../task.ts';
 import { train } from '../trainer.ts';
 import type { TrainingEvent, TrainingResult } from '../training-events.ts';
-import { semanticTokens } from '../vision-batch.ts';
+import { drawnPicture } from './drawn-picture.ts';
 import { generationTask } from './generation-task.ts';
 import { instructionTask } from './instruction-task.ts';
 import { noStage } from './plan.ts';
@@ -125,11 +124,9 @@ async function taskOf(
     case 'instruction': {
       const { data, editData, batch, edits, promptTokens, captionDropout, seed, start, ...settings } =
         stages.instruction!;
-      const blank = { width: size, height: size, data: new Uint8Array(3 * size ** 2) };
-      const semantic = semanticTokens(processImage(blank, model.imageProcessor).gridThw, model.folder.qwen.vision);
       const fits = tooLong(0, promptTokens);
       // Around the source's blocks: two starts, two ends, a newline.
-      const fitsEdit = tooLong(pixelEncoder.numTokens + semantic + 5, promptTokens);
+      const fitsEdit = tooLong(pixelEncoder.numTokens + drawnPicture(model).tokens + 5, promptTokens);
       const count = Math.ceil(settings.heldOut / batch) * batch;
       if ((data === undefined) !== (editData === undefined)) {
         const message = 'instruction: expected both data and editData, or neither for the closed world';

@@ -9,7 +9,7 @@ import type { TensorValue } from '../../tensor/index.ts';
 import type { TrainingTask } from '../task.ts';
 import { tokenizerStage } from '../tokenizer-loss.ts';
 import { CodebookHealth } from './codebook-health.ts';
-import { EvaluationProgram } from './evaluation-program.ts';
+import { EvaluationProgram, nothingFrozen } from './evaluation-program.ts';
 import { StreamData } from './stream-data.ts';
 
 export interface TokenizerSettings extends Required<QuantizerLossOptions> {
@@ -41,13 +41,9 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
   const { batch, seed, reviveEvery, quantizeFrom, accumulate, reviveUntil, ...weights } = settings;
   const shapes = { batch, imageSize, warmUp: true };
   const stage = tokenizerStage(pixelEncoder, shapes, weights);
-  const declareFrozen: TrainingTask['declareFrozen'] = (name) => {
-    throw new Error(`internal: the tokenizer stage trains all it declares, ${name} too`);
-  };
-  const frozen = { declareFrozen, weightsFolder: undefined };
   const evaluation = new EvaluationProgram(
     tokenizerStage(pixelEncoder, { ...shapes, reportPictures: true }, weights),
-    frozen,
+    nothingFrozen,
     model.runtime,
   );
   const health = new CodebookHealth(codebookSize, codebookDim, seed);
@@ -67,7 +63,7 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
   return {
     stage,
     configuration: { ...settings, data: data.description, sizes: pixelEncoder },
-    ...frozen,
+    ...nothingFrozen,
     start: (name) => model.weights.read(name),
     openData: (cursor) =>
       StreamData.open(

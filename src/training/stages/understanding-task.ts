@@ -4,7 +4,6 @@ import { IndexedStream } from '../../data/indexed-stream.ts';
 import { cellWords } from '../../data/world/cell-words.ts';
 import { pictureConversations, textConversations, type WorldConversation } from '../../data/world/conversations.ts';
 import type { World } from '../../data/world/world.ts';
-import { processImage } from '../../models/qwen25vl/image-processor.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
 import { TrainingError } from '../error.ts';
@@ -16,9 +15,9 @@ import {
   type UnderstandingShapes,
   understandingStage,
 } from '../understanding-loss.ts';
-import { semanticTokens } from '../vision-batch.ts';
 import { ConversationTokens } from './conversation-tokens.ts';
-import { EvaluationProgram } from './evaluation-program.ts';
+import { drawnPicture } from './drawn-picture.ts';
+import { EvaluationProgram, nothingFrozen } from './evaluation-program.ts';
 import { StreamData } from './stream-data.ts';
 import { conversationOptions, heldOutFrom } from './world-data.ts';
 
@@ -49,13 +48,12 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
   if (pictures < 1 || pictures > batch) {
     throw new TrainingError('training_option_invalid', `pictures is ${pictures}: expected 1 to the batch, ${batch}`);
   }
-  const sample = world.render(world.scene(seed, 0, 'exclude'), imageSize);
-  const grid = processImage(sample, model.imageProcessor).gridThw;
+  const { grid, tokens: pictureTokens } = drawnPicture(model);
   const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid };
   const stage = understandingStage(qwen, shapes);
   // Pictures are square.
-  const pictureGrid = Math.sqrt(semanticTokens(grid, qwen.vision));
-  const tokens = new ConversationTokens(model.chat, semanticTokens(grid, qwen.vision));
+  const pictureGrid = Math.sqrt(pictureTokens);
+  const tokens = new ConversationTokens(model.chat, pictureTokens);
   const feeds = new UnderstandingBatch(qwen, model.imageProcessor, shapes);
   const options = {
     exclude: conversationOptions(world, gridSize, 'exclude'),
@@ -92,16 +90,12 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
     throw new TrainingError('training_option_invalid', `rows of ${settings.tokens} tokens hold no conversation`);
   }
 
-  const declareFrozen: TrainingTask['declareFrozen'] = (name) => {
-    throw new Error(`internal: the understanding stage trains all it declares, ${name} too`);
-  };
-  const evaluation = new EvaluationProgram(stage, { declareFrozen, weightsFolder: undefined }, model.runtime);
+  const evaluation = new EvaluationProgram(stage, nothingFrozen, model.runtime);
 
   return {
     stage,
     configuration: { ...settings, profile: world.profile, sizes: { text: qwen.text, vision: qwen.vision } },
-    declareFrozen,
-    weightsFolder: undefined,
+    ...nothingFrozen,
     start: (name) => model.weights.read(name),
     openData: (cursor) =>
       StreamData.open(
