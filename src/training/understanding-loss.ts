@@ -40,8 +40,12 @@ import { type PackedRow, type RowShapes, rowFeeds, segmentMask } from './packed-
 import type { Stage, StageLoss } from './stage.ts';
 import { encodePictures, PatchBatch, patchPort, semanticTokens, type VisionShapes } from './vision-batch.ts';
 
+/** What the understanding stage trains: decoder and semantic encoder together, or the decoder on a frozen encoder. */
+export const understandingParts = ['all', 'base'] as const;
+export type UnderstandingParts = (typeof understandingParts)[number];
+
 /** The first `pictures` rows of a step show a picture each, the others are text. */
-export type UnderstandingShapes = RowShapes & VisionShapes;
+export type UnderstandingShapes = RowShapes & VisionShapes & { readonly train?: UnderstandingParts };
 
 function declareAll(declare: Declare, qwen: Qwen25VLConfig) {
   return {
@@ -71,7 +75,9 @@ export function understandingStage(qwen: Qwen25VLConfig, shapes: UnderstandingSh
       { name: 'inserted', dtype: 'int64', shape: grid },
       patchPort(shapes, qwen.vision),
     ],
-    trained: parameterShapes((declare) => declareAll(declare, qwen)),
+    trained: parameterShapes((declare) =>
+      shapes.train === 'base' ? declareBase(declare, qwen) : declareAll(declare, qwen),
+    ),
     loss: (declare, data) => understandingLoss(data, declareAll(declare, qwen), qwen, shapes),
   };
 }

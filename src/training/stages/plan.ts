@@ -91,6 +91,7 @@ function trainedOf(
     case 'understanding':
       return parameterShapes((declare) => {
         declareBase(declare, qwen);
+        if (recipe.stages.understanding!.train === 'base') return;
         declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
       });
     case 'tokenizer':

@@ -5,6 +5,7 @@ import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
 import { recipeSchema } from '../recipe.ts';
+import { understandingParts } from '../understanding-loss.ts';
 
 const share = z.number().min(0).max(1);
 const whole = (least: number) => z.int().min(least);
@@ -51,6 +52,10 @@ export const semanticRecipe = recipeSchema({
 export const understandingRecipe = recipeSchema({
   pictures: whole(1).describe('Rows of a batch that show a picture; the others are text.'),
   tokens: whole(64).describe('Tokens of a row: as many conversations as fit share it.'),
+  train: z
+    .enum(understandingParts)
+    .default('all')
+    .describe('What is trained: all, or the base alone on the semantic encoder as it is. Default all.'),
   heldOutBatches: whole(1).default(16).describe('Held-out batches that previews measure. Default 16.'),
 });
 

@@ -105,8 +105,8 @@ async function taskOf(
       return semanticTask(model, await world(), { batch, seed, heldOut });
     }
     case 'understanding': {
-      const { batch, pictures, tokens, seed, heldOutBatches } = stages.understanding!;
-      return understandingTask(model, await world(), { batch, pictures, tokens, seed, heldOutBatches });
+      const { batch, pictures, tokens, seed, heldOutBatches, train: parts } = stages.understanding!;
+      return understandingTask(model, await world(), { batch, pictures, tokens, seed, heldOutBatches, train: parts });
     }
     case 'generation': {
       const { data, batch, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.generation!;

@@ -11,6 +11,7 @@ import { type EncodedConversation, packedLength, packRow } from '../packed-rows.
 import type { TrainingTask } from '../task.ts';
 import {
   UnderstandingBatch,
+  type UnderstandingParts,
   type UnderstandingRow,
   type UnderstandingShapes,
   understandingStage,
@@ -29,6 +30,8 @@ export interface UnderstandingSettings {
   /** Tokens of a row: as many conversations as fit. */
   readonly tokens: number;
   readonly seed: number;
+  /** Decoder and semantic encoder, or the decoder alone. */
+  readonly train: UnderstandingParts;
   /** Batches of held-out scenes that previews measure. */
   readonly heldOutBatches: number;
 }
@@ -49,7 +52,8 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
     throw new TrainingError('training_option_invalid', `pictures is ${pictures}: expected 1 to the batch, ${batch}`);
   }
   const { grid, tokens: pictureTokens } = drawnPicture(model);
-  const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid };
+  const { train } = settings;
+  const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid, train };
   const stage = understandingStage(qwen, shapes);
   // Pictures are square.
   const pictureGrid = Math.sqrt(pictureTokens);
@@ -90,12 +94,14 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
     throw new TrainingError('training_option_invalid', `rows of ${settings.tokens} tokens hold no conversation`);
   }
 
-  const evaluation = new EvaluationProgram(stage, nothingFrozen, model.runtime);
+  const { declare: declareFrozen, folder: weightsFolder } = model.weights;
+  const frozen = train === 'base' ? { declareFrozen, weightsFolder } : nothingFrozen;
+  const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
 
   return {
     stage,
     configuration: { ...settings, profile: world.profile, sizes: { text: qwen.text, vision: qwen.vision } },
-    ...nothingFrozen,
+    ...frozen,
     start: (name) => model.weights.read(name),
     openData: (cursor) =>
       StreamData.open(
