@@ -54,7 +54,7 @@ export interface CheckerOptions {
  * Confidence from which on an object counts, fixed on the calibration split (`validation.ts`) before any model's picture was
  * seen, and the same for counting: GenEval's 0.3 and 0.9 are Mask2Former's and mean nothing here.
  */
-export const checkerThreshold = 0.7;
+export const checkerThreshold = 0.85;
 
 export const checkerDecision: DecisionOptions = {
   threshold: checkerThreshold,
@@ -69,9 +69,14 @@ const leastForeground = 0.06;
 /** Least share of a sprite that is not hidden by what was found before. */
 const leastVisible = 0.45;
 /** What is left unexplained weighs so much more than what is explained: a large square must not swallow two objects. */
-const leftover = 2.5;
+const leftover = 1.5;
+/** How soft pictures may be, from as drawn to the blur of a coarse tokenizer, and the softness that is tried at first. */
+const softnesses = [1, 2, 3];
+const middleSoftness = 2;
+/** Differences from the ground that noise makes, in levels. */
+const noiseLevel = 8;
 /** Squared levels a channel that noise leaves in any fit. */
-const noise = 30;
+const noise = 15;
 
 /** A square that may hold an object. */
 interface Candidate {
@@ -94,7 +99,7 @@ export class Checker {
   readonly #atlas: Atlas;
   readonly #floor: number;
   readonly #sprites: readonly Sprite[];
-  readonly #templates = new Map<number, readonly Template[]>();
+  readonly #templates = new Map<string, readonly Template[]>();
 
   constructor(atlas: Atlas, profile: WorldProfile, { floor = 0.5 }: CheckerOptions = {}) {
     this.#atlas = atlas;
@@ -108,12 +113,13 @@ export class Checker {
     return `analysis by synthesis, world '${this.profile.name}', confidence above ${checkerThreshold}`;
   }
 
-  /** Templates of a size, made when first needed. */
-  #templatesOf(side: number): readonly Template[] {
-    const known = this.#templates.get(side);
+  /** Templates of a size and softness, made when first needed. */
+  #templatesOf(side: number, passes: number): readonly Template[] {
+    const key = `${side} ${passes}`;
+    const known = this.#templates.get(key);
     if (known) return known;
-    const made = this.#sprites.map((sprite) => templateOf(this.#atlas, sprite, side));
-    this.#templates.set(side, made);
+    const made = this.#sprites.map((sprite) => templateOf(this.#atlas, sprite, side, passes));
+    this.#templates.set(key, made);
     return made;
   }
 
@@ -181,7 +187,7 @@ export class Checker {
       if (!best || best.gain <= 0) return undefined;
       if (best.fitted) return best;
       const cells = unit(areas(foreground, canvas.size, best.left, best.top, best.side));
-      best.fitted = fitted(canvas, likeliest(this.#templatesOf(best.side), cells), best.left, best.top);
+      best.fitted = fitted(canvas, likeliest(this.#templatesOf(best.side, middleSoftness), cells), best.left, best.top);
       best.gain = best.fitted.gain;
     }
   }
@@ -208,7 +214,8 @@ export class Checker {
         moved = true;
       }
     }
-    return fitted(canvas, this.#templatesOf(side), candidate.left, candidate.top);
+    const all = softnesses.flatMap((passes) => this.#templatesOf(side, passes));
+    return fitted(canvas, all, candidate.left, candidate.top);
   }
 }
 
@@ -255,7 +262,7 @@ function foregroundOf({ levels, ground, size }: Canvas): Float32Array {
   return Float32Array.from({ length: size * size }, (_, pixel) => {
     let sum = 0;
     for (let channel = 0; channel < 3; channel++) sum += (levels[channel]![pixel]! - ground[channel]![pixel]!) ** 2;
-    return Math.min(1, Math.sqrt(sum / 3) / foregroundLevel);
+    return Math.min(1, Math.max(0, Math.sqrt(sum / 3) - noiseLevel) / (foregroundLevel - noiseLevel));
   });
 }
 

@@ -21,6 +21,8 @@ export interface Sprite {
 export interface Template extends Sprite {
   /** Pixels a side. */
   readonly side: number;
+  /** Times that it was softened. */
+  readonly passes: number;
   /** `[side, side]`: opacity and luminance pattern of a tinted sprite. */
   readonly alpha: Float32Array;
   readonly shade: Float32Array;
@@ -47,7 +49,10 @@ export function spritesOf(profile: WorldProfile): Sprite[] {
   });
 }
 
-export function templateOf(atlas: Atlas, sprite: Sprite, side: number): Template {
+/**
+ * @param passes of softening: pictures are read with one, and a tokenizer blurs them further
+ */
+export function templateOf(atlas: Atlas, sprite: Sprite, side: number, passes: number): Template {
   const { style, flip } = sprite;
   const stamp = (colour: 'brown' | 'black' | null) =>
     stampOf(atlas, style, sprite.sprite, colour, flip, side, side).data;
@@ -55,18 +60,18 @@ export function templateOf(atlas: Atlas, sprite: Sprite, side: number): Template
   const [brown, black, own] = [stamp('brown'), stamp('black'), stamp(null)];
   const brownLevel = colourCentres.brown.reduce((sum, level) => sum + level, 0);
   const blackLevel = colourCentres.black.reduce((sum, level) => sum + level, 0);
-  const plane = (value: (at: number) => number) =>
-    blurred(
-      Float32Array.from({ length: side * side }, (_, pixel) => value(pixel * 4)),
-      side,
-      side,
-    );
+  const plane = (value: (at: number) => number) => {
+    let result: Float32Array = Float32Array.from({ length: side * side }, (_, pixel) => value(pixel * 4));
+    for (let pass = 0; pass < passes; pass++) result = blurred(result, side, side);
+    return result;
+  };
   const lightOf = (data: Uint8Array, at: number) => data[at]! + data[at + 1]! + data[at + 2]!;
   const shadeAt = (at: number) => lightOf(brown, at) / brownLevel;
   const alpha = plane((at) => brown[at + 3]! / 255);
   return {
     ...sprite,
     side,
+    passes,
     alpha,
     shade: plane(shadeAt),
     outlinedAlpha: plane((at) => black[at + 3]! / 255),

@@ -1,0 +1,262 @@
+/** `starstack evaluate NAME` */
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { fullWorld, nanoWorld } from '../data/world/profile.ts';
+import { World } from '../data/world/world.ts';
+import { Checker } from '../evaluation/checker/checker.ts';
+import { blurAndNoiseDegradation, noDegradation } from '../evaluation/checker/degrade.ts';
+import { validateChecker, validationTable } from '../evaluation/checker/validation.ts';
+import { evaluateGeneval, type Generator } from '../evaluation/geneval/emoji-geneval.ts';
+import { generatePrompts, isExpressible, type PromptSplit } from '../evaluation/geneval/generated-prompts.ts';
+import { readGenevalPrompts, tags } from '../evaluation/geneval/prompt-file.ts';
+import { evaluateImgEdit, sampleEditItems } from '../evaluation/imgedit/emoji-imgedit.ts';
+import { formatReport, type Report, type Source, type Table } from '../evaluation/report.ts';
+import { contactSheet, type JudgedPicture } from '../evaluation/sheet.ts';
+import { evaluateTokenizer } from '../evaluation/tokenizer/emoji-tokenizer.ts';
+import { evaluateUnderstanding } from '../evaluation/understanding/emoji-understanding.ts';
+import type { RgbImage } from '../image/rgb-image.ts';
+import { saveImage } from '../image/save.ts';
+import { pictureOptionsSchema } from '../tasks/options.ts';
+import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
+import type { Star } from '../tasks/star.ts';
+import { Interrupt } from './interrupt.ts';
+import {
+  addModelOption,
+  addRuntimeOptions,
+  addTaskOptions,
+  type CommonValues,
+  givenOptions,
+  loadStar,
+  parseNumber,
+} from './options.ts';
+import { printJson } from './output.ts';
+import { requireWritable } from './picture-files.ts';
+import { printable } from './printable.ts';
+
+const worlds = { nano: nanoWorld, full: fullWorld };
+const splits: readonly PromptSplit[] = ['seen', 'held-out', 'any'];
+
+interface EvaluateValues extends CommonValues {
+  readonly seed?: number;
+  readonly limit: number;
+  readonly images: number;
+  readonly world: keyof typeof worlds;
+  readonly split: PromptSplit;
+  readonly prompts?: string;
+  readonly validation: number;
+  readonly sheet?: string;
+}
+
+/** What an evaluation is run with. */
+interface Bench {
+  readonly star: Star;
+  readonly world: World;
+  readonly checker: Checker;
+  /** Pixels a side of the model's pictures. */
+  readonly size: number;
+  readonly seed: number;
+  readonly values: EvaluateValues;
+  /** Sampler settings as given, and a signal. */
+  readonly options: object;
+  readonly source: Source;
+  readonly follow: (done: number, total: number, picture?: JudgedPicture) => void;
+}
+
+const evaluations: Readonly<Record<string, (bench: Bench) => Promise<Report>>> = {
+  'emoji-geneval': geneval,
+  'emoji-imgedit': imgedit,
+  'emoji-understanding': understanding,
+  'emoji-tokenizer': tokenizer,
+};
+
+export function evaluateCommand(): Command {
+  const command = new Command('evaluate')
+    .summary('score a model on the closed world of emoji')
+    .description('Scores a model on pictures whose contents are known exactly. Progress goes to standard error.')
+    .addArgument(new Argument('<name>', 'what to score').choices(Object.keys(evaluations)))
+    .option('--limit <n>', 'Prompts a tag, edits a type, or scenes. Default 20.', wholeNumber, 20)
+    .option('--images <n>', 'Pictures a prompt, of emoji-geneval. Default 4.', wholeNumber, 4)
+    .addOption(choice('--world <name>', 'World that the model knows', Object.keys(worlds), 'nano'))
+    .addOption(choice('--split <name>', 'Own prompts by what training showed', splits, 'any'))
+    .option('--prompts <file>', "GenEval's evaluation_metadata.jsonl instead of own prompts; what the world can show.")
+    .option(
+      '--validation <n>',
+      'Prompts a tag on which the checker is tried first; 0 is none. Default 3.',
+      countFromZero,
+      3,
+    )
+    .option('--sheet <file>', 'Save the first 64 pictures there, framed by verdict. Default: none.');
+  addTaskOptions(addModelOption(command), pictureOptionsSchema, [
+    { flags: '--seed <n>', number: true, fallback: '0' },
+    { flags: '--guidance <w>', number: true },
+    { flags: '--top-k <k>', number: true },
+    { flags: '--top-p <p>', number: true },
+    { flags: '--temperature <t>', number: true },
+  ]);
+  return addRuntimeOptions(command).action(evaluate);
+}
+
+function choice(flags: string, prose: string, names: readonly string[], fallback: string): Option {
+  return new Option(flags, `${prose}: ${names.join(', ')}. Default ${fallback}.`).choices(names).default(fallback);
+}
+
+function wholeNumber(word: string): number {
+  const value = parseNumber(word);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('Expected a whole number from 1.');
+  return value;
+}
+
+function countFromZero(word: string): number {
+  return Number(word) === 0 ? 0 : wholeNumber(word);
+}
+
+const sheetLimit = 64;
+
+async function evaluate(name: string, values: EvaluateValues): Promise<void> {
+  await requireWritable('--sheet', values.sheet);
+  await using star = await loadStar(values);
+  using interrupt = new Interrupt('Stopping; Ctrl-C again quits at once.');
+  const profile = worlds[values.world];
+  const world = await World.open(profile);
+  const pictures: JudgedPicture[] = [];
+  const { seed: given, ...sampler } = givenOptions(pictureOptionsSchema, values) as Record<string, number>;
+  const bench: Bench = {
+    star,
+    world,
+    checker: new Checker(world.atlas, profile),
+    size: star.model.folder.star.pixelEncoder.imageSize,
+    seed: given ?? 0,
+    values,
+    options: { ...sampler, signal: interrupt.signal },
+    source: {
+      name: values.model ?? process.env.STARSTACK_MODEL ?? 'model',
+      sampler: { ...defaultSampler(), ...sampler },
+    },
+    follow: (done, total, picture) => {
+      if (picture && pictures.length < sheetLimit) pictures.push(picture);
+      tell(`${name}: ${done} of ${total}`, done === total);
+    },
+  };
+  const report = await evaluations[name]!(bench);
+  if (values.sheet !== undefined && pictures.length > 0) await saveImage(values.sheet, contactSheet(pictures));
+  if (values.json) printJson(report);
+  else process.stdout.write(printable(formatReport(report), process.stdout));
+}
+
+/** What the task takes where nothing is given: a report names every setting. */
+function defaultSampler(): Record<string, number> {
+  const { guidance, topK, topP, temperature } = pictureOptionsSchema.parse({});
+  return { guidance, topK, topP, temperature };
+}
+
+/** One line that is written over; on no terminal a line now and then. */
+let told = 0;
+function tell(text: string, last: boolean): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}${last ? '\n' : ''}`);
+  else if (last || performance.now() - told > 30_000) {
+    told = performance.now();
+    process.stderr.write(`${text}\n`);
+  }
+}
+
+async function geneval(bench: Bench): Promise<Report> {
+  const { values, world, seed } = bench;
+  const { profile } = world;
+  const notes: string[] = [];
+  let prompts = generatePrompts(profile, { seed, perTag: values.limit, split: values.split });
+  if (values.prompts !== undefined) {
+    const all = await readGenevalPrompts(values.prompts);
+    const shown = all.filter((prompt) => isExpressible(prompt, profile));
+    prompts = tags.flatMap((tag) => shown.filter((prompt) => prompt.tag === tag).slice(0, values.limit));
+    notes.push(`${prompts.length} of the file's ${all.length} prompts; the world can show ${shown.length}.`);
+  } else notes.push(`Own prompts in GenEval's grammar, combinations: ${values.split}.`);
+  const { report } = await evaluateGeneval({
+    ...bench,
+    prompts,
+    imagesPerPrompt: values.images,
+    generator: batchGenerator(bench, values.images),
+    validation: await validationOf(bench),
+    notes,
+    onPicture: bench.follow,
+  });
+  return report;
+}
+
+/** Draws all pictures of a prompt at once: image i of a batch is the one that seed + i draws alone. */
+function batchGenerator({ star, options, seed: first }: Bench, count: number): Generator {
+  let batch: { prompt: string; images: readonly RgbImage[] } | undefined;
+  return async (prompt, seed) => {
+    if (batch?.prompt !== prompt) {
+      const { images } = await star.generate(prompt, { ...options, seed: first, count });
+      batch = { prompt, images };
+    }
+    return batch.images[seed - first]!;
+  };
+}
+
+/** Nothing where the user asked for none. */
+async function validationOf(bench: Bench): Promise<Table | undefined> {
+  const { values, world, checker, size, seed } = bench;
+  if (values.validation === 0) return undefined;
+  tell('trying the checker', true);
+  // Other prompts than those that are scored, so that the table is no statement about them.
+  const prompts = generatePrompts(world.profile, { seed: seed + 1000, perTag: values.validation, split: 'any' });
+  const tokenized = { name: 'tokenizer', apply: async (image: RgbImage) => (await reconstruct(bench, image)).image };
+  const degradations = [noDegradation, blurAndNoiseDegradation, tokenized];
+  return validationTable(await validateChecker({ checker, world, prompts, size, seed: seed + 1000, degradations }));
+}
+
+async function reconstruct({ star }: Bench, image: RgbImage) {
+  const codes = await encodeCodes(star.model, image);
+  const [decoded] = toImages(await decodeCodes(star.model, [codes]));
+  return { image: decoded!, codes };
+}
+
+async function imgedit(bench: Bench): Promise<Report> {
+  const { star, world, size, seed, values, options } = bench;
+  const { report } = await evaluateImgEdit({
+    ...bench,
+    items: sampleEditItems(world, { size, seed, perType: values.limit }),
+    editor: async (source, instruction, each) => {
+      const { images } = await star.edit(source, instruction, { ...options, seed: each });
+      return images[0]!;
+    },
+    reconstruct: async (image) => (await reconstruct(bench, image)).image,
+    validation: await validationOf(bench),
+    onPicture: bench.follow,
+  });
+  return report;
+}
+
+/** Answers are short, and greedy ones can be had again. */
+const answering = { temperature: 0, maxNewTokens: 32 };
+
+async function understanding(bench: Bench): Promise<Report> {
+  const { star, values } = bench;
+  const { signal } = bench.options as { signal: AbortSignal };
+  const { report } = await evaluateUnderstanding({
+    ...bench,
+    source: { name: bench.source.name, sampler: answering },
+    scenes: values.limit,
+    answerer: async (image, question, seed) => {
+      const options = { ...answering, seed, signal };
+      const { answer } = image
+        ? await star.understand(image, question, options)
+        : await star.chat([{ role: 'user', content: question }], options);
+      return answer;
+    },
+    onAnswer: bench.follow,
+  });
+  return report;
+}
+
+async function tokenizer(bench: Bench): Promise<Report> {
+  const { report } = await evaluateTokenizer({
+    ...bench,
+    source: { name: bench.source.name, sampler: {} },
+    reconstruct: (image) => reconstruct(bench, image),
+    codebookSize: bench.star.model.folder.star.pixelEncoder.codebookSize,
+    scenes: bench.values.limit,
+    onPicture: bench.follow,
+  });
+  return report;
+}
