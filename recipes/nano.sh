@@ -11,6 +11,7 @@ stage() {
 
 npm --prefix "$root" run --silent build
 stage tokenizer     # pictures to 64 codes and back; 1 GB
+stage semantic      # the encoder learns what is where
 stage understanding # the base learns to read, see and answer; 1 GB
 stage generation    # the stack learns to draw on the frozen base
 stage instruction   # and to edit

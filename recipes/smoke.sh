@@ -9,7 +9,7 @@ out=${1:-$(mktemp -d)}
 recipe=$root/recipes/smoke.yaml
 
 # On two cores: 4 s to make the model, 2 to 6 s a stage, below 1 GB.
-for stage in tokenizer understanding generation instruction; do
+for stage in tokenizer semantic understanding generation instruction; do
   $starstack train "$recipe" --stage "$stage" --out "$out" --threads 2
 done
 $starstack generate "a photo of two red apples" --model "$out/model" --seed 1 -o "$out/apples.png"
