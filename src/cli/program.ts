@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { editCommand } from './edit.ts';
+import { evaluateCommand } from './evaluate.ts';
 import { exitCodes, reportFailure, UsageError } from './failure.ts';
 import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
@@ -15,6 +16,7 @@ const commands = () => [
   generateCommand(),
   editCommand(),
   trainCommand(),
+  evaluateCommand(),
   inspectCommand(),
   verifyCommand(),
 ];
