@@ -30,6 +30,33 @@ describe('CodebookHealth', () => {
     expect(health.revive(codebook, 8)).toEqual([]);
   });
 
+  it('moves them to where the codes are farthest from features', () => {
+    const health = new CodebookHealth(3, 2, 1);
+    const codebook = Float32Array.of(0, 0, 50, 50, 60, 60);
+    // A hundred places that code 0 fits, and one that it does not.
+    const places = [...Array.from({ length: 100 }, () => [0, 1e-3]).flat(), 5, 5];
+    for (let step = 1; step <= 8; step++) health.observe(codes(...new Array<number>(101).fill(0)), features(...places));
+    expect(health.revive(codebook, 8)).toEqual([1, 2]);
+    expect([...codebook]).toEqual([0, 0, 5, 5, 5, 5]);
+  });
+
+  it('lays all codes over the features, the rare ones too', () => {
+    const health = new CodebookHealth(70, 2, 1);
+    const places = [...Array.from({ length: 1000 }, (_, at) => [0, (at % 7) / 1e3]).flat(), 5, 5, -5, 5, 9, -9];
+    health.observe(codes(...new Array<number>(1003).fill(0)), features(...places));
+    const codebook = new Float32Array(140);
+    expect(health.layOut(codebook, 1)).toHaveLength(70);
+    for (const [x, y] of [
+      [5, 5],
+      [-5, 5],
+      [9, -9],
+    ]) {
+      expect(
+        Array.from({ length: 70 }, (_, code) => codebook[2 * code] === x && codebook[2 * code + 1] === y),
+      ).toContain(true);
+    }
+  });
+
   it('has patience once training is under way', () => {
     const health = new CodebookHealth(2, 2, 1);
     for (let step = 0; step < 199; step++) health.observe(codes(0), features(1, 1));
