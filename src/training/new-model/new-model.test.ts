@@ -71,7 +71,10 @@ describe('a new model', () => {
   test('holds what its settings say, several stacks among it', async () => {
     const { folder, parameters, parts } = await create('stacks', { stacks: [2, 1], dtype: 'float32' });
     const { star, qwen, generation } = await openModelFolder(folder);
-    expect(star.stackedAr).toEqual([{ numLayers: 2 }, { numLayers: 1 }]);
+    expect(star.stackedAr).toEqual([
+      { numLayers: 2, tasks: ['generate', 'edit'] },
+      { numLayers: 1, tasks: ['generate', 'edit'] },
+    ]);
     expect(star.pixelEncoder).toMatchObject({ imageSize: 16, downsampling: 4, codebookSize: 64 });
     expect(qwen.vision).toMatchObject({ patchSize: 4, windowSize: 32, fullAttentionBlocks: [0, 1] });
     expect(qwen.text.mropeSection).toEqual([2, 3, 3]);
