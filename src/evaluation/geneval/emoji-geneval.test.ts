@@ -63,7 +63,7 @@ test.skipIf(!existsSync(official))('the whole world can show 387 of the official
 
 test('exact renders score 1, renders of another prompt next to nothing', async () => {
   const world = await World.open(nanoWorld);
-  const prompts = generatePrompts(nanoWorld, { seed: 9, perTag: 3, split: 'any' });
+  const prompts = generatePrompts(nanoWorld, { seed: 9, perTag: 2, split: 'any' });
   const byText = new Map(prompts.map((prompt) => [prompt.prompt, prompt]));
   const rest = { checker: new Checker(world.atlas, nanoWorld), seed: 9, imagesPerPrompt: 2 };
   const source = { name: 'exact renders', sampler: {} };
@@ -79,10 +79,10 @@ test('exact renders score 1, renders of another prompt next to nothing', async (
     },
   });
   expect(exact.report.scores[0]!.estimate.value).toBe(1);
-  expect(exact.report.images).toBe(36);
+  expect(exact.report.images).toBe(24);
   expect(seeds.slice(0, 4)).toEqual([9, 10, 9, 10]);
   expect(formatReport(exact.report)).toMatch(/emoji-GenEval[\s\S]*judge: analysis by synthesis[\s\S]*not comparable/);
   const first = prompts[0]!.prompt;
   const wrong = await evaluateGeneval({ ...rest, prompts, source, generator: async (_, seed) => draw(first, seed) });
-  expect(wrong.report.scores[0]!.estimate.value).toBeLessThan(0.2);
+  expect(wrong.report.scores[0]!.estimate.value).toBeLessThan(0.3);
 });
