@@ -69,9 +69,11 @@ export function complianceOf(
   const concerned = new Set(operations.flatMap((operation) => touched(operation, source)));
   let slips = 0;
   let collateral = 0;
+  let lost = 0;
   for (const [index, object] of source.objects.entries()) {
     if (concerned.has(index)) continue;
     const match = take(pool, object.box, (found) => found.class === object.class);
+    if (!match) lost++;
     if (!match || !coloured(match.found, object.colour)) collateral++;
     else if (match.slip) slips++;
   }
@@ -82,8 +84,10 @@ export function complianceOf(
   );
   collateral += leftovers.length;
   const groundAsked = operations.some(({ type }) => type === 'background' || type === 'extract');
-  if (!groundAsked && (canvas === 'white' || !sameBackground(background, source.background))) collateral++;
-  return { outcomes, slips, collateral };
+  const groundLost = !groundAsked && (canvas === 'white' || !sameBackground(background, source.background));
+  if (groundLost) collateral++;
+  const staying = source.objects.length - concerned.size;
+  return { outcomes, slips, collateral, unrelated: staying === 0 ? groundLost : lost === staying };
 }
 
 function outcomeOf(

@@ -9,7 +9,8 @@ import {
   psnrScore,
 } from './mapping.ts';
 
-const score = (outcomes: Outcome[], slips = 0, collateral = 0) => complianceScore({ outcomes, slips, collateral });
+const score = (outcomes: Outcome[], slips = 0, collateral = 0) =>
+  complianceScore({ outcomes, slips, collateral, unrelated: false });
 
 test('compliance: outcomes, slips and collateral damage', () => {
   expect((['right', 'slip', 'value', 'place', 'none'] as const).map((outcome) => score([outcome]))).toEqual([
@@ -20,6 +21,7 @@ test('compliance: outcomes, slips and collateral damage', () => {
   expect(score(['slip'], 1)).toBe(3);
   expect(score(['right'], 0, 1)).toBe(3);
   expect(score(['none'], 0, 3)).toBe(1);
+  expect(complianceScore({ outcomes: ['right'], slips: 0, collateral: 1, unrelated: true })).toBe(1);
   // Of two operations the mean, rounded down.
   expect(score(['right', 'none'])).toBe(3);
   expect(score(['right', 'place'])).toBe(3);

@@ -31,13 +31,16 @@ export interface Compliance {
   readonly slips: number;
   /** Faults in what was to stay: objects lost, changed or come from nowhere, the background changed. */
   readonly collateral: number;
+  /** Nothing of what was to stay is there: another picture, not an edit of this one. */
+  readonly unrelated: boolean;
 }
 
 /**
  * s1. Of several operations the mean counts, rounded down. One slip costs a point; collateral damage or more slips leave 3 at
- * most. An edit of which nothing was done is 1 whatever else happened.
+ * most. An edit of which nothing was done is 1 whatever else happened, and so is another picture.
  */
-export function complianceScore({ outcomes, slips, collateral }: Compliance): number {
+export function complianceScore({ outcomes, slips, collateral, unrelated }: Compliance): number {
+  if (unrelated) return 1;
   const asked = Math.floor(mean(outcomes.map((outcome) => outcomeScores[outcome])));
   const allSlips = slips + outcomes.filter((outcome) => outcome === 'slip').length;
   const most = collateral > 0 || allSlips > 1 ? 3 : allSlips === 1 ? 4 : 5;
