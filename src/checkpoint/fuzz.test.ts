@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { byteMutation, mutate, nudge } from '../../test/byte-mutations.ts';
 import { writeArchive } from '../../test/checkpoints/archive-writer.ts';
 import { memorySource } from '../../test/checkpoints/memory-source.ts';
 import { dtypes } from '../tensor/dtype.ts';
@@ -25,56 +26,7 @@ const patience = 5000;
 
 const sample = (name: string) => readFile(fileURLToPath(new URL(`../../test/checkpoints/${name}`, import.meta.url)));
 
-/** Positions anywhere in the file: fast-check by itself prefers small numbers. */
-const position = fc.noBias(fc.nat(2 ** 30));
-/** A small change, which a sound file may survive. Positions are taken modulo what fits. */
-const nudge = fc.oneof(
-  fc.record({ kind: fc.constant('set' as const), at: position, bytes: fc.uint8Array({ minLength: 1, maxLength: 1 }) }),
-  fc.record({ kind: fc.constant('flip' as const), at: position, bit: fc.nat(7) }),
-);
-/** Any change of a file's bytes. */
-const mutation = fc.oneof(
-  { weight: 4, arbitrary: nudge },
-  fc.record({ kind: fc.constant('set' as const), at: position, bytes: fc.uint8Array({ minLength: 2, maxLength: 8 }) }),
-  fc.record({
-    kind: fc.constant('insert' as const),
-    at: position,
-    bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }),
-  }),
-  fc.record({ kind: fc.constant('remove' as const), at: position, length: fc.integer({ min: 1, max: 16 }) }),
-  fc.record({
-    kind: fc.constant('copy' as const),
-    at: position,
-    from: position,
-    length: fc.integer({ min: 1, max: 64 }),
-  }),
-  fc.record({ kind: fc.constant('cut' as const), at: position }),
-);
-type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never;
-
-function mutate(bytes: Buffer, change: Mutation): Buffer {
-  const at = change.at % (bytes.length + 1);
-  const copy = Buffer.from(bytes);
-  switch (change.kind) {
-    case 'set':
-      copy.set(change.bytes.subarray(0, copy.length - at), at);
-      return copy;
-    case 'flip':
-      if (at < copy.length) copy[at]! ^= 1 << change.bit;
-      return copy;
-    case 'insert':
-      return Buffer.concat([bytes.subarray(0, at), change.bytes, bytes.subarray(at)]);
-    case 'remove':
-      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + change.length)]);
-    case 'copy': {
-      const from = change.from % (bytes.length + 1);
-      copy.set(bytes.subarray(from, Math.min(from + change.length, from + bytes.length - at)), at);
-      return copy;
-    }
-    case 'cut':
-      return copy.subarray(0, at);
-  }
-}
+const mutation = byteMutation({ removed: 16, copied: 64 });
 
 /** Checks the promise for one file; true if it was read, false if it was refused. */
 async function survives(bytes: Buffer, read: Reader): Promise<boolean> {

@@ -10,7 +10,7 @@ import { generatePrompts, isExpressible, type PromptSplit } from '../evaluation/
 import { readGenevalPrompts, tags } from '../evaluation/geneval/prompt-file.ts';
 import { evaluateImgEdit, sampleEditItems } from '../evaluation/imgedit/emoji-imgedit.ts';
 import { formatReport, type Report, type Source, type Table } from '../evaluation/report.ts';
-import { contactSheet, type JudgedPicture } from '../evaluation/sheet.ts';
+import { type JudgedPicture, judgedSheet } from '../evaluation/sheet.ts';
 import { evaluateTokenizer } from '../evaluation/tokenizer/emoji-tokenizer.ts';
 import { evaluateUnderstanding } from '../evaluation/understanding/emoji-understanding.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
@@ -137,7 +137,7 @@ async function evaluate(name: string, values: EvaluateValues): Promise<void> {
     },
   };
   const report = await evaluations[name]!(bench);
-  if (values.sheet !== undefined && pictures.length > 0) await saveImage(values.sheet, contactSheet(pictures));
+  if (values.sheet !== undefined && pictures.length > 0) await saveImage(values.sheet, judgedSheet(pictures));
   if (values.json) printJson(report);
   else process.stdout.write(printable(formatReport(report), process.stdout));
 }

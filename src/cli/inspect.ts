@@ -2,11 +2,12 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
+import { alignColumns } from '../evaluation/report.ts';
 import { fingerprintOf } from '../tasks/recipe.ts';
 import { StarModel } from '../tasks/star-model.ts';
 import { estimateMemory } from './memory.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
-import { formatBytes, formatCount, formatTable, printJson } from './output.ts';
+import { formatBytes, formatCount, printJson } from './output.ts';
 import { printable } from './printable.ts';
 
 export function inspectCommand(): Command {
@@ -80,8 +81,8 @@ async function unusedFiles({ folder, weights }: StarModel): Promise<string[]> {
 function formatReport(report: Report): string {
   const sections: [string, string][] = [
     ['Parts', formatParts(report)],
-    ['Configuration', formatTable(configurationRows(report))],
-    ['Files', formatTable(fileRows(report))],
+    ['Configuration', alignColumns(configurationRows(report))],
+    ['Files', alignColumns(fileRows(report))],
     ['Memory, at least', formatMemory(report)],
     [
       'Device',
@@ -110,7 +111,7 @@ function formatParts({ parts }: Report): string {
     formatBytes(sum((part) => part.bytes)),
     '',
   ];
-  return formatTable([['part', 'parameters', 'type', 'in the file', 'file'], ...rows, total], [1, 3]);
+  return alignColumns([['part', 'parameters', 'type', 'in the file', 'file'], ...rows, total], [1, 3]);
 }
 
 function configurationRows({ configuration }: Report): string[][] {
@@ -162,5 +163,5 @@ function formatMemory({ memory, configuration }: Report): string {
     each.task,
     ...[each.weights, each.cachePerToken, each.cacheLongest, each.total].map(formatBytes),
   ]);
-  return formatTable([head, ...rows], [1, 2, 3, 4]);
+  return alignColumns([head, ...rows], [1, 2, 3, 4]);
 }

@@ -13,14 +13,6 @@ export function printWarnings(command: string, warnings: readonly TaskWarning[])
     process.stderr.write(`starstack ${command}: warning: ${printable(message, process.stderr)}\n`);
 }
 
-/** Columns side by side, two spaces between; columns whose number is in `right` are set to the right. */
-export function formatTable(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const pad = (cell: string, column: number) =>
-    right.includes(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
-  return rows.map((row) => `  ${row.map(pad).join('  ').trimEnd()}\n`).join('');
-}
-
 /** Bytes in words: `512 B`, `1.5 KiB`, `2.25 GiB`; three digits. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -60,8 +60,11 @@ export class PictureProgress implements Disposable {
   }
 }
 
-/** `42 s`, `3 min 05 s`. */
-function formatSeconds(seconds: number): string {
+/** `42 s`, `3 min 05 s`, `2 h 07 min`. */
+export function formatSeconds(exact: number): string {
+  const seconds = Math.ceil(exact);
   if (seconds < 60) return `${seconds} s`;
-  return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }

@@ -2,6 +2,7 @@
 import { SingleBar } from 'cli-progress';
 import type { TrainingEvent } from '../training/training-events.ts';
 import { printable } from './printable.ts';
+import { formatSeconds } from './progress.ts';
 
 /** Where it shows itself: standard error, or a stand-in for it. */
 export interface ProgressStream extends NodeJS.WritableStream {
@@ -134,13 +135,4 @@ export class TrainingProgress implements Disposable {
 
 function formatNumber(value: number): string {
   return String(Number(value.toPrecision(4)));
-}
-
-/** `42 s`, `3 min 05 s`, `2 h 07 min`. */
-function formatSeconds(exact: number): string {
-  const seconds = Math.ceil(exact);
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }

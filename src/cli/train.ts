@@ -1,5 +1,6 @@
 /** `starstack train RECIPE --stage NAME` */
 import { Command, Option } from 'commander';
+import { alignColumns } from '../evaluation/report.ts';
 import { readRecipe } from '../training/recipe.ts';
 import { planStage, type StagePlan } from '../training/stages/plan.ts';
 import { type StageName, stageNamesInOrder, trainingRecipeSchema } from '../training/stages/recipe.ts';
@@ -8,7 +9,7 @@ import type { TrainingResult } from '../training/training-events.ts';
 import { exitCodes } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
-import { formatBytes, formatCount, formatTable, printJson } from './output.ts';
+import { formatBytes, formatCount, printJson } from './output.ts';
 import { TrainingProgress } from './train-progress.ts';
 
 interface TrainValues extends CommonValues {
@@ -82,7 +83,7 @@ function formatPlan({ stage, parts, steps, samples, memory }: StagePlan): string
   const bytes = Object.entries(memory).map(([name, size]) => `${name} ${formatBytes(size)}`);
   return [
     `stage ${stage}: ${formatCount(steps)} steps, ${formatCount(samples)} samples`,
-    `${formatTable(rows, [1])}memory without activations: ${formatBytes(total)} (${bytes.join(', ')})`,
+    `${alignColumns(rows, [1])}memory without activations: ${formatBytes(total)} (${bytes.join(', ')})`,
     '',
   ].join('\n');
 }

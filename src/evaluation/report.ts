@@ -77,12 +77,16 @@ export function formatInterval({ low, high }: Pick<Estimate, 'low' | 'high'>): s
 
 /** Columns side by side under the title; columns of numbers are set to the right. */
 export function formatTable({ title, columns, rows }: Table): string {
-  const cells = [columns, ...rows.map((row) => row.map(formatCell))];
-  const widths = columns.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)));
-  const numbers = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
-  const line = (row: readonly string[]) =>
-    row.map((cell, column) => (numbers[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)));
-  return `${title}\n${cells.map((row) => `  ${line(row).join('  ').trimEnd()}\n`).join('')}`;
+  const right = [...columns.keys()].filter((column) => rows.some((row) => typeof row[column] === 'number'));
+  return `${title}\n${alignColumns([columns, ...rows.map((row) => row.map(formatCell))], right)}`;
+}
+
+/** Columns side by side, two spaces between; columns whose number is in `right` are set to the right. */
+export function alignColumns(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  const pad = (cell: string, column: number) =>
+    right.includes(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!);
+  return rows.map((row) => `  ${row.map(pad).join('  ').trimEnd()}\n`).join('');
 }
 
 function formatCell(cell: Cell): string {

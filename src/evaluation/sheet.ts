@@ -1,4 +1,5 @@
 /** Contact sheets: pictures side by side, each in a frame whose colour is its verdict. */
+import { contactSheet } from '../image/contact-sheet.ts';
 import { checkImage, type RgbImage } from '../image/rgb-image.ts';
 import { EvaluationError } from './error.ts';
 
@@ -15,45 +16,41 @@ const frames: Readonly<Record<JudgedPicture['verdict'], readonly [number, number
   wrong: [0xcf, 0x22, 0x2e],
   none: [0x6e, 0x77, 0x81],
 };
+/** Pixels around a picture. */
 const frame = 3;
-const gap = 3;
 
 /**
- * Pictures row by row, from the top left.
+ * Pictures row by row, from the top left, each in its frame.
  * @param columns default: as near a square as can be
  * @param scale whole number by which pixels are repeated; default: sides of at least 96
  * @throws EvaluationError `evaluation_empty`
  */
-export function contactSheet(
+export function judgedSheet(
   pictures: readonly JudgedPicture[],
-  { columns = Math.ceil(Math.sqrt(pictures.length)), scale }: { columns?: number; scale?: number } = {},
+  { columns, scale }: { columns?: number; scale?: number } = {},
 ): RgbImage {
   if (pictures.length === 0) throw new EvaluationError('evaluation_empty', 'contact sheet: no pictures');
-  for (const { image } of pictures) checkImage(image, 'contactSheet');
-  const [widest, highest] = (['width', 'height'] as const).map((side) =>
-    Math.max(...pictures.map(({ image }) => image[side])),
-  ) as [number, number];
-  const factor = scale ?? Math.max(1, Math.ceil(96 / Math.max(widest, highest)));
-  const cell = { width: widest * factor + 2 * frame + gap, height: highest * factor + 2 * frame + gap };
-  const across = Math.min(columns, pictures.length);
-  const width = across * cell.width + gap;
-  const height = Math.ceil(pictures.length / across) * cell.height + gap;
-  const data = new Uint8Array(width * height * 3).fill(255);
-  pictures.forEach(({ image, verdict }, index) => {
-    const left = gap + (index % across) * cell.width;
-    const top = gap + Math.floor(index / across) * cell.height;
-    const [shownWidth, shownHeight] = [image.width * factor, image.height * factor];
-    for (let y = 0; y < shownHeight + 2 * frame; y++) {
-      for (let x = 0; x < shownWidth + 2 * frame; x++) {
-        const [column, row] = [x - frame, y - frame];
-        const inside = column >= 0 && row >= 0 && column < shownWidth && row < shownHeight;
-        const from = (Math.floor(row / factor) * image.width + Math.floor(column / factor)) * 3;
-        const to = ((top + y) * width + left + x) * 3;
-        for (let channel = 0; channel < 3; channel++) {
-          data[to + channel] = inside ? image.data[from + channel]! : frames[verdict][channel]!;
-        }
-      }
+  for (const { image } of pictures) checkImage(image, 'judgedSheet');
+  const widest = Math.max(...pictures.flatMap(({ image }) => [image.width, image.height]));
+  const factor = scale ?? Math.max(1, Math.ceil(96 / widest));
+  return contactSheet(
+    pictures.map((picture) => framed(picture, factor)),
+    columns,
+  );
+}
+
+/** A picture with each pixel `factor` times as wide and high, in a frame of its verdict's colour. */
+function framed({ image, verdict }: JudgedPicture, factor: number): RgbImage {
+  const width = image.width * factor + 2 * frame;
+  const height = image.height * factor + 2 * frame;
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [column, row] = [Math.floor((x - frame) / factor), Math.floor((y - frame) / factor)];
+      const inside = column >= 0 && row >= 0 && column < image.width && row < image.height;
+      const from = (row * image.width + column) * 3;
+      data.set(inside ? image.data.subarray(from, from + 3) : frames[verdict], (y * width + x) * 3);
     }
-  });
+  }
   return { width, height, data };
 }

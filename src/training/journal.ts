@@ -2,9 +2,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileDurably } from '../checkpoint/durable.ts';
+import { contactSheet } from '../image/contact-sheet.ts';
 import { encodePng } from '../image/png.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
-import { contactSheet } from './contact-sheet.ts';
 import { type MetricsLine, MetricsLog } from './metrics.ts';
 import { TensorBoardLog } from './tensorboard.ts';
 

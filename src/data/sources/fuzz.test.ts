@@ -6,6 +6,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { byteMutation, mutate } from '../../../test/byte-mutations.ts';
 import { archive, items, type Kind, temporaryFolder, writeSet } from '../../../test/data/picture-sets.ts';
 import { StarError } from '../../errors.ts';
 import { openImageText } from './open.ts';
@@ -14,50 +15,11 @@ import type { ImageTextConfig } from './options.ts';
 /** Milliseconds of processor time for data of a few kilobytes: wall time would count what other programs take. */
 const patience = 3000;
 
-const position = fc.noBias(fc.nat(2 ** 30));
-const change = fc.oneof(
-  fc.record({
-    kind: fc.constant('set' as const),
-    at: position,
-    bytes: fc.oneof(
-      fc.uint8Array({ minLength: 1, maxLength: 8 }),
-      fc
-        .constantFrom('"', '{', '}', '\\', '\n', '77777777777', '\x80', '../', '1e999')
-        .map((text) => Buffer.from(text)),
-    ),
-  }),
-  fc.record({ kind: fc.constant('flip' as const), at: position, bit: fc.nat(7) }),
-  fc.record({ kind: fc.constant('cut' as const), at: position }),
-  fc.record({ kind: fc.constant('remove' as const), at: position, length: fc.integer({ min: 1, max: 600 }) }),
-  fc.record({
-    kind: fc.constant('copy' as const),
-    at: position,
-    from: position,
-    length: fc.integer({ min: 1, max: 1024 }),
-  }),
-);
-type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
-
-function mutate(bytes: Buffer, change: Change): Buffer {
-  const at = change.at % (bytes.length + 1);
-  const copy = Buffer.from(bytes);
-  switch (change.kind) {
-    case 'set':
-      copy.set(change.bytes.subarray(0, copy.length - at), at);
-      return copy;
-    case 'flip':
-      if (at < copy.length) copy[at]! ^= 1 << change.bit;
-      return copy;
-    case 'cut':
-      return copy.subarray(0, at);
-    case 'remove':
-      return Buffer.concat([copy.subarray(0, at), copy.subarray(at + change.length)]);
-    case 'copy': {
-      const from = change.from % (bytes.length + 1);
-      return Buffer.concat([copy.subarray(0, at), copy.subarray(from, from + change.length), copy.subarray(at)]);
-    }
-  }
-}
+const change = byteMutation({
+  removed: 600,
+  copied: 1024,
+  words: ['"', '{', '}', '\\', '\n', '77777777777', '\x80', '../', '1e999'],
+});
 
 /** A tar header's checksum is mended, or nearly every mutation would stop there. */
 function mendChecksums(bytes: Buffer): Buffer {

@@ -37,23 +37,12 @@ interface Plan {
   readonly count: number;
 }
 
-/** One of the list, each as likely as its weight says. */
-function pickWeighted<T>(chance: Chance, list: readonly T[], weightOf: (item: T) => number): T {
-  const total = list.reduce((sum, item) => sum + weightOf(item), 0);
-  let left = chance.next() * total;
-  for (const item of list) {
-    left -= weightOf(item);
-    if (left < 0) return item;
-  }
-  return list.findLast((item) => weightOf(item) > 0) ?? chance.pick(list);
-}
-
 function drawPlan(chance: Chance, profile: WorldProfile, fixed: SceneKind | undefined): Plan {
   const kinds = Object.keys(profile.kinds).sort() as SceneKind[];
-  const kind = fixed ?? pickWeighted(chance, kinds, (name) => profile.kinds[name]);
+  const kind = fixed ?? chance.pickWeighted(kinds, (name) => profile.kinds[name]);
   if (kind === 'single') return { kind, count: 1 };
   if (kind === 'relation' || kind === 'colours') return { kind, count: 2 };
-  return { kind, count: pickWeighted(chance, profile.counts, ({ weight }) => weight).count };
+  return { kind, count: chance.pickWeighted(profile.counts, ({ weight }) => weight).count };
 }
 
 /** The share of the smaller box that both have. */
@@ -70,7 +59,7 @@ function drawBoxes(chance: Chance, profile: WorldProfile, count: number, small: 
   const smallest = Math.min(...sizes.map(({ cells }) => cells));
   const boxes: Box[] = [];
   for (let i = 0; i < count; i++) {
-    const cells = Math.min(small ? smallest : pickWeighted(chance, sizes, ({ weight }) => weight).cells, grid);
+    const cells = Math.min(small ? smallest : chance.pickWeighted(sizes, ({ weight }) => weight).cells, grid);
     let placed = false;
     for (let attempt = 0; attempt < 24 && !placed; attempt++) {
       const [column, row] = [chance.below(grid - cells + 1), chance.below(grid - cells + 1)];
@@ -101,7 +90,7 @@ function drawClasses(chance: Chance, profile: WorldProfile, { kind, count }: Pla
     }
     const rest = candidates.filter((name) => !drawn.includes(name));
     if (rest.length === 0) drawn.push(chance.pick(drawn));
-    else drawn.push(pickWeighted(chance, rest, (name) => (beside.has(name) ? profile.affinity : 1)));
+    else drawn.push(chance.pickWeighted(rest, (name) => (beside.has(name) ? profile.affinity : 1)));
   }
   return drawn;
 }

@@ -8,12 +8,12 @@ import { type Edit, type EditType, expressibleEdits, sampleEdit } from '../../da
 import type { Box, Scene, WorldObject } from '../../data/world/scene.ts';
 import type { World } from '../../data/world/world.ts';
 import type { RgbImage } from '../../image/rgb-image.ts';
+import { meanSquaredError, psnrOf, psnrOfError, requireSameSize } from '../../image/similarity.ts';
 import { bootstrapStrata, mean } from '../bootstrap.ts';
 import { type Checker, checkerThreshold, type FoundObject, type Reading } from '../checker/checker.ts';
 import { EvaluationError } from '../error.ts';
 import { closedWorldNote, type Report, type Source, type Table } from '../report.ts';
 import type { JudgedPicture } from '../sheet.ts';
-import { meanSquaredError, psnrOf, psnrOfError, requireSameSize } from '../tokenizer/similarity.ts';
 import { complianceOf } from './compliance.ts';
 import { clamped, complianceScore, type EditScores, imgEditMeans, itemScore, psnrScore } from './mapping.ts';
 

@@ -5,12 +5,12 @@
 import type { Scene } from '../../data/world/scene.ts';
 import type { World } from '../../data/world/world.ts';
 import type { RgbImage } from '../../image/rgb-image.ts';
+import { l1Of, meanSquaredError, psnrOfError, ssimOf } from '../../image/similarity.ts';
 import { bootstrapMean } from '../bootstrap.ts';
 import { type Checker, checkerThreshold } from '../checker/checker.ts';
 import { closedWorldNote, type Report, type Score, type Source } from '../report.ts';
 import type { JudgedPicture } from '../sheet.ts';
 import { codebookUse } from './codebook.ts';
-import { l1Of, meanSquaredError, psnrOfError, ssimOf } from './similarity.ts';
 
 /** Encodes and decodes a picture; the result has the picture's size. */
 export type Reconstructor = (

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { RgbImage } from '../../image/rgb-image.ts';
+import { l1Of, meanSquaredError, psnrOf, ssimOf } from '../../image/similarity.ts';
 import { uniform } from '../../tensor/random.ts';
 import { codebookUse, expectedUniformUsage } from './codebook.ts';
-import { l1Of, meanSquaredError, psnrOf, ssimOf } from './similarity.ts';
 
 const flat = (level: number, side = 16): RgbImage => ({
   width: side,

@@ -15,7 +15,7 @@ import { createModelFolder } from '../new-model/new-model.ts';
 import { saveModel } from '../new-model/save-model.ts';
 import { roleNames, trainTokenizer } from '../new-model/tokenizer-file.ts';
 import type { TrainingTask } from '../task.ts';
-import { train } from '../trainer.ts';
+import { type TrainOptions, train } from '../trainer.ts';
 import type { TrainingEvent, TrainingResult } from '../training-events.ts';
 import { drawnPicture } from './drawn-picture.ts';
 import { generationTask } from './generation-task.ts';
@@ -28,16 +28,13 @@ import { tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask } from './understanding-task.ts';
 import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPictures } from './world-data.ts';
 
-export interface RunStageOptions {
+export interface RunStageOptions extends Pick<TrainOptions, 'resume' | 'allowChanges' | 'signal'> {
   /** Folder of the training: `model/` (where the recipe makes a new one) and a folder for each stage. */
   readonly folder: string;
   /** A model's folder, in place of the recipe's model. */
   readonly model?: string | undefined;
-  readonly resume?: boolean | undefined;
-  readonly allowChanges?: boolean | undefined;
   readonly threads?: number | undefined;
   readonly device?: DeviceRequest | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -77,6 +74,8 @@ async function taskOf(
   const { pixelEncoder } = model.folder.star;
   const { imageSize: size } = pixelEncoder;
   const { stages } = recipe;
+  // Previews run whole batches: so many samples that none is left over.
+  const wholeBatches = (heldOut: number, batch: number) => Math.ceil(heldOut / batch) * batch;
   const length = (text: string) => buildGenerationPrompt(model.chat, text).conditional.length;
   const tooLong = (around: number, most: number) => (text: string) => {
     const tokens = length(text) + around;
@@ -86,8 +85,8 @@ async function taskOf(
     case 'tokenizer': {
       const { data, seed, heldOut, batch, steps, accumulate, ...settings } = stages.tokenizer!;
       const pictures = data
-        ? await realPictures(data, { seed, size, count: heldOut })
-        : worldPictures(await world(), seed, size, heldOut);
+        ? await realPictures(data, { seed, size, count: wholeBatches(heldOut, batch) })
+        : worldPictures(await world(), seed, size, wholeBatches(heldOut, batch));
       return tokenizerTask(model, pictures, {
         batch,
         seed,
@@ -102,21 +101,22 @@ async function taskOf(
     }
     case 'semantic': {
       const { batch, seed, heldOut } = stages.semantic!;
-      return semanticTask(model, await world(), { batch, seed, heldOut });
+      return semanticTask(model, await world(), { batch, seed, heldOut: wholeBatches(heldOut, batch) });
     }
     case 'understanding': {
       const { batch, pictures, tokens, seed, heldOutBatches, train: parts } = stages.understanding!;
       return understandingTask(model, await world(), { batch, pictures, tokens, seed, heldOutBatches, train: parts });
     }
     case 'generation': {
-      const { data, batch, promptTokens, captionDropout, seed, start, captions, heldOut } = stages.generation!;
+      const { data, batch, promptTokens, captionDropout, seed, start, captions, ...settings } = stages.generation!;
+      const count = wholeBatches(settings.heldOut, batch);
       const fits = tooLong(0, promptTokens);
       const pictures = data
-        ? await realCaptionedPictures(data, { seed, size, count: heldOut, fits }, [])
+        ? await realCaptionedPictures(data, { seed, size, count, fits }, [])
         : worldCaptionedPictures(
             await world(),
             { seed, size, mix: captions, fits: (text) => fits(text) === undefined },
-            heldOut,
+            count,
             previewPrompts,
           );
       return generationTask(model, pictures, { batch, promptTokens, captionDropout, seed, start });
@@ -127,7 +127,7 @@ async function taskOf(
       const fits = tooLong(0, promptTokens);
       // Around the source's blocks: two starts, two ends, a newline.
       const fitsEdit = tooLong(pixelEncoder.numTokens + drawnPicture(model).tokens + 5, promptTokens);
-      const count = Math.ceil(settings.heldOut / batch) * batch;
+      const count = wholeBatches(settings.heldOut, batch);
       if ((data === undefined) !== (editData === undefined)) {
         const message = 'instruction: expected both data and editData, or neither for the closed world';
         throw new TrainingError('training_option_invalid', message);

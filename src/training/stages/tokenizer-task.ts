@@ -1,9 +1,12 @@
 /** Stage 1: the pixel tokenizer learns to write pictures down in codes and to draw them again. */
 import type { Cursor, SampleStream } from '../../data/stream.ts';
+import { contactSheet } from '../../image/contact-sheet.ts';
 import { resizeImage } from '../../image/resize.ts';
-import { imageFromFloat, imageToFloat, type RgbImage } from '../../image/rgb-image.ts';
+import { imageToFloat, type RgbImage } from '../../image/rgb-image.ts';
+import { psnrOf } from '../../image/similarity.ts';
 import type { QuantizerLossOptions } from '../../models/vq/losses.ts';
 import { codebookName } from '../../models/vq/tokenizer.ts';
+import { toImages } from '../../tasks/pictures.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
 import type { TrainingTask } from '../task.ts';
@@ -51,9 +54,7 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
   const toFeeds = (pictures: readonly RgbImage[], quantized: boolean): Record<string, TensorValue> => {
     const values = new Float32Array(batch * 3 * imageSize ** 2);
     pictures.forEach((picture, index) => {
-      const fits = picture.width === imageSize && picture.height === imageSize;
-      const square = fits ? picture : resizeImage(picture, imageSize, imageSize, 'bilinear');
-      values.set(imageToFloat(square), (index * values.length) / batch);
+      values.set(imageToFloat(squareOf(picture, imageSize)), (index * values.length) / batch);
     });
     return {
       picture: { dtype: 'float32', shape: [batch, 3, imageSize, imageSize], data: values },
@@ -97,46 +98,26 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
         access,
         batches.map((pictures) => toFeeds(pictures, true)),
       );
+      const pairs = batches.flatMap((pictures, at) => {
+        const redrawn = toImages(results[at]!.reconstruction!);
+        return pictures.map((picture, index) => [squareOf(picture, imageSize), redrawn[index]!] as const);
+      });
+      const decibels = pairs.map(([picture, redrawn]) => Math.min(psnrOf(picture, redrawn), highestPsnr));
       return {
-        pictures: sideBySide(batches[0]!, results[0]!.reconstruction!, imageSize),
-        numbers: psnr(batches, results),
+        pictures: pairs.slice(0, batch).map(([picture, redrawn]) => contactSheet([picture, redrawn], 2)),
+        numbers: {
+          held_out_psnr: decibels.reduce((a, b) => a + b, 0) / decibels.length,
+          held_out_pictures: decibels.length,
+        },
       };
     },
   };
 }
 
-/** Each picture with its reconstruction on the right. */
-function sideBySide(pictures: readonly RgbImage[], reconstruction: TensorValue, size: number): RgbImage[] {
-  const each = 3 * size ** 2;
-  return pictures.map((picture, index) => {
-    const values = (reconstruction.data as Float32Array).subarray(index * each, (index + 1) * each);
-    const redrawn = imageFromFloat(values, size, size);
-    const data = new Uint8Array(2 * each);
-    for (let row = 0; row < size; row++) {
-      data.set(picture.data.subarray(row * size * 3, (row + 1) * size * 3), row * size * 6);
-      data.set(redrawn.data.subarray(row * size * 3, (row + 1) * size * 3), row * size * 6 + size * 3);
-    }
-    return { width: 2 * size, height: size, data };
-  });
-}
+/** Of equal pictures, in decibels: keeps a mean finite. */
+const highestPsnr = 100;
 
-/** Mean over pictures of the peak signal-to-noise ratio, in decibel; pixels beyond [−1, 1] are clipped as in a picture. */
-function psnr(
-  batches: readonly (readonly RgbImage[])[],
-  results: readonly Readonly<Record<string, TensorValue>>[],
-): Record<string, number> {
-  const each: number[] = [];
-  batches.forEach((pictures, at) => {
-    const reconstruction = results[at]!.reconstruction!.data as Float32Array;
-    pictures.forEach((picture, index) => {
-      const values = imageToFloat(picture);
-      let sum = 0;
-      for (let pixel = 0; pixel < values.length; pixel++) {
-        const redrawn = Math.min(1, Math.max(-1, reconstruction[index * values.length + pixel]!));
-        sum += ((redrawn - values[pixel]!) / 2) ** 2;
-      }
-      each.push(-10 * Math.log10(Math.max(sum / values.length, 1e-10)));
-    });
-  });
-  return { held_out_psnr: each.reduce((a, b) => a + b, 0) / each.length, held_out_pictures: each.length };
+function squareOf(picture: RgbImage, size: number): RgbImage {
+  const fits = picture.width === size && picture.height === size;
+  return fits ? picture : resizeImage(picture, size, size, 'bilinear');
 }

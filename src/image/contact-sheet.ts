@@ -1,17 +1,17 @@
 /** Several pictures on one sheet, to look at them at once. */
-import type { RgbImage } from '../image/rgb-image.ts';
+import type { RgbImage } from './rgb-image.ts';
 
 /** Pixels between pictures. */
 const gap = 2;
 const background = 0xff;
 
 /**
- * Pictures in rows, in order, on white: as many columns as make the sheet about square.
- * Each picture has a cell of the largest one's size and stands in its upper left corner.
+ * Pictures in rows, in order, on white. Each has a cell of the largest one's size and stands in its upper left corner.
  * @param pictures at least one
+ * @param most columns; default: as many as make the sheet about square
  */
-export function contactSheet(pictures: readonly RgbImage[]): RgbImage {
-  const columns = Math.ceil(Math.sqrt(pictures.length));
+export function contactSheet(pictures: readonly RgbImage[], most = Math.ceil(Math.sqrt(pictures.length))): RgbImage {
+  const columns = Math.min(most, pictures.length);
   const rows = Math.ceil(pictures.length / columns);
   const cellWidth = Math.max(...pictures.map(({ width }) => width));
   const cellHeight = Math.max(...pictures.map(({ height }) => height));

@@ -6,16 +6,16 @@
  * `gaussian_weights`, `sigma=1.5`, `use_sample_covariance=False`, `data_range=1`). LlamaGen's script passes 2 as the data range,
  * which makes the constants four times as large and the score higher: `dataRange` is there to name that number too.
  */
-import { checkImage, type RgbImage } from '../../image/rgb-image.ts';
-import { EvaluationError } from '../error.ts';
+import { ImageError } from './error.ts';
+import { checkImage, type RgbImage } from './rgb-image.ts';
 
 /** Refuses two pictures of different sizes. */
 export function requireSameSize(a: RgbImage, b: RgbImage, where: string): void {
   checkImage(a, where);
   checkImage(b, where);
   if (a.width !== b.width || a.height !== b.height) {
-    throw new EvaluationError(
-      'evaluation_mismatch',
+    throw new ImageError(
+      'image_invalid',
       `${where}: expected pictures of one size, got ${a.width} x ${a.height} and ${b.width} x ${b.height}`,
     );
   }
@@ -66,14 +66,14 @@ const gaussian = (() => {
 /**
  * Structural similarity, 1 for equal pictures.
  * @param dataRange 1 is the usual one
- * @throws EvaluationError `evaluation_mismatch` for different sizes or sides below 11 pixels
+ * @throws ImageError `image_invalid` for different sizes or sides below 11 pixels
  */
 export function ssimOf(a: RgbImage, b: RgbImage, dataRange = 1): number {
   requireSameSize(a, b, 'ssimOf');
   const { width, height } = a;
   if (Math.min(width, height) < windowSize) {
-    throw new EvaluationError(
-      'evaluation_mismatch',
+    throw new ImageError(
+      'image_invalid',
       `ssimOf: expected sides of at least ${windowSize} pixels, got ${width} x ${height}`,
     );
   }
