@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # STAR nano from nothing: every stage in order. Each goes on where it was stopped.
 #   recipes/nano.sh [FOLDER]       default: out/nano
-# Minutes are for two cores with AVX-512, memory is the process's peak; see docs/LOG.md for what was measured.
+# Not yet run from the beginning in this order. Minutes are those of single stages on one core with AVX-512 beside another
+# training (docs/LOG.md); memory is the process's.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-out/nano}
@@ -10,8 +11,8 @@ stage() {
 }
 
 npm --prefix "$root" run --silent build
-stage tokenizer     # pictures to 64 codes and back; 1 GB
-stage semantic      # the encoder learns what is where
-stage understanding # the base learns to read, see and answer; 1 GB
+stage tokenizer     # pictures to 64 codes and back; 50 minutes, 1 GB
+stage semantic      # the encoder learns what is where; 11 minutes
+stage understanding # the base learns to read, see and answer; 2.5 steps a second, 1 GB
 stage generation    # the stack learns to draw on the frozen base
 stage instruction   # and to edit
