@@ -10,8 +10,15 @@ import { semanticStage } from './semantic-loss.ts';
 import { compileLoss } from './stage.ts';
 import { PatchBatch, semanticTokens } from './vision-batch.ts';
 
-const words = [5, 9, 17, 33];
-const colours = [40, 41];
+const heads = { word: [5, 9, 17, 33], colour: [40, 41], style: [7, 50, 51] };
+type Head = keyof typeof heads;
+/** Which tokens of a picture are asked. */
+const asked: Record<Head, (at: number) => boolean> = {
+  word: (at) => at % 3 !== 0,
+  colour: (at) => at % 2 === 0,
+  style: (at) => at % 5 === 0,
+};
+const names = Object.keys(heads) as Head[];
 
 it('asks each token of each picture through the base’s norm and embeddings', async () => {
   await using model = await StarModel.open(referencePath('tiny-a', '.'), { device: 'cpu', threads: 1 });
@@ -22,7 +29,7 @@ it('asks each token of each picture through the base’s norm and embeddings', a
   const perPicture = semanticTokens(grid, qwen.vision);
 
   const loss = async (images: readonly RgbImage[]) => {
-    const shapes = { pictures: images.length, grid, words, colours };
+    const shapes = { pictures: images.length, grid, heads };
     const count = images.length * perPicture;
     const vector = (value: (at: number) => number): TensorValue => ({
       dtype: 'float32',
@@ -38,10 +45,12 @@ it('asks each token of each picture through the base’s norm and embeddings', a
     await using session = await model.runtime.load(program, { weightsFolder: model.weights.folder });
     const results = await session.run({
       patches: new PatchBatch(shapes, model.imageProcessor, qwen.vision).fill(images),
-      word_targets: targets(words.length),
-      word_weights: vector((at) => (at % 3 === 0 ? 0 : 1)),
-      colour_targets: targets(colours.length),
-      colour_weights: vector((at) => (at % 2 === 0 ? 1 : 0)),
+      ...Object.fromEntries(
+        names.flatMap((head) => [
+          [`${head}_targets`, targets(heads[head].length)],
+          [`${head}_weights`, vector((at) => (asked[head](at) ? 1 : 0))],
+        ]),
+      ),
     });
     return (results.loss!.data as Float32Array)[0]!;
   };
@@ -59,19 +68,14 @@ it('asks each token of each picture through the base’s norm and embeddings', a
   };
   const expected = async (image: RgbImage) => {
     const { embeddings } = await encodeSemantic(model, image, Number.POSITIVE_INFINITY);
-    const sums = { word: 0, words: 0, colour: 0, colours: 0 };
-    for (let at = 0; at < perPicture; at++) {
-      const states = (embeddings.data as Float32Array).subarray(at * hiddenSize, (at + 1) * hiddenSize);
-      if (at % 3 !== 0) {
-        sums.word += surpriseOf(states, words, at % words.length);
-        sums.words++;
-      }
-      if (at % 2 === 0) {
-        sums.colour += surpriseOf(states, colours, at % colours.length);
-        sums.colours++;
-      }
-    }
-    return sums.word / sums.words + sums.colour / sums.colours;
+    return names.reduce((total, head) => {
+      const places = Array.from({ length: perPicture }, (_, at) => at).filter(asked[head]);
+      const surprises = places.map((at) => {
+        const states = (embeddings.data as Float32Array).subarray(at * hiddenSize, (at + 1) * hiddenSize);
+        return surpriseOf(states, heads[head], at % heads[head].length);
+      });
+      return total + surprises.reduce((a, b) => a + b, 0) / surprises.length;
+    }, 0);
   };
 
   const alone = [await expected(first), await expected(second)] as const;

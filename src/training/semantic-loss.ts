@@ -31,17 +31,18 @@ import {
 import type { Stage } from './stage.ts';
 import { encodePictures, patchPort, semanticTokens, type VisionShapes } from './vision-batch.ts';
 
+/** What a token is asked: each has its own list of words. */
+export type SemanticHeads = Readonly<Record<string, readonly number[]>>;
+
 export interface SemanticShapes extends VisionShapes {
-  /** Token ids of the words for what stands in a place: things, and grounds. */
-  readonly words: readonly number[];
-  /** Token ids of colours. */
-  readonly colours: readonly number[];
+  /** Token ids of the words that may be said, by what is asked: things and grounds, colours, styles, places. */
+  readonly heads: SemanticHeads;
 }
 
 /**
  * The stage that trains the semantic encoder; the base's embeddings and final norm are read and stay as they are.
- * Data, one for each token of each picture: `word_targets` and `colour_targets`, places in the lists of the shapes, and
- * `word_weights` and `colour_weights`, 0 where there is nothing to say. Reports `word_accuracy` and `colour_accuracy`.
+ * Data for each head, one number for each token of each picture: `<head>_targets`, places in the head's list, and
+ * `<head>_weights`, 0 where there is nothing to say. The loss is the sum of all heads'. Reports `<head>_accuracy`.
  */
 export function semanticStage(qwen: Qwen25VLConfig, shapes: SemanticShapes): Stage {
   const count = shapes.pictures * semanticTokens(shapes.grid, qwen.vision);
@@ -51,7 +52,7 @@ export function semanticStage(qwen: Qwen25VLConfig, shapes: SemanticShapes): Sta
   ];
   return {
     name: 'semantic',
-    data: [patchPort(shapes, qwen.vision), ...targets('word'), ...targets('colour')],
+    data: [patchPort(shapes, qwen.vision), ...Object.keys(shapes.heads).flatMap(targets)],
     trained: parameterShapes((declare) => declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision)),
     loss: (declare, data) => {
       const encoder = declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
@@ -69,11 +70,12 @@ export function semanticStage(qwen: Qwen25VLConfig, shapes: SemanticShapes): Sta
           accuracy: divide(reduceSum(multiply(right, weight)), total),
         };
       };
-      const word = said(shapes.words, data.word_targets!, data.word_weights!);
-      const colour = said(shapes.colours, data.colour_targets!, data.colour_weights!);
+      const answers = Object.entries(shapes.heads).map(
+        ([head, ids]) => [head, said(ids, data[`${head}_targets`]!, data[`${head}_weights`]!)] as const,
+      );
       return {
-        loss: add(word.loss, colour.loss),
-        reported: { word_accuracy: word.accuracy, colour_accuracy: colour.accuracy },
+        loss: answers.map(([, { loss }]) => loss).reduce(add),
+        reported: Object.fromEntries(answers.map(([head, { accuracy }]) => [`${head}_accuracy`, accuracy])),
       };
     },
   };

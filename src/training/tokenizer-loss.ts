@@ -1,6 +1,7 @@
 /**
- * The loss of tokenizer training: pixels, codebook, commitment and entropy. The quantizer's part is the published
- * `VectorQuantizer.forward`; the published code leaves the picture's part open, here it is the mean squared error.
+ * The loss of tokenizer training: pixels, codebook, commitment, entropy, and what a feature net sees. The quantizer's part is
+ * the published `VectorQuantizer.forward`; the published code leaves the picture's part open, here it is the mean squared
+ * error and, where asked for, a perceptual loss.
  */
 
 import type { VqConfig } from '../models/vq/config.ts';
@@ -24,6 +25,7 @@ import {
   stopGradient,
   subtract,
 } from '../tensor/index.ts';
+import { type PerceptualNet, perceptualLoss } from './perceptual-loss.ts';
 import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
 export interface TokenizerShapes {
@@ -46,12 +48,14 @@ export interface TokenizerShapes {
    * false: always quantized.
    */
   readonly warmUp?: boolean;
+  /** Adds `weight` times the perceptual loss; default none. */
+  readonly perceptual?: PerceptualNet & { readonly weight: number };
 }
 
 /** The stage that trains encoder, codebook and decoder on pictures in [−1, 1]. */
 export function tokenizerStage(
   config: VqConfig,
-  { batch, imageSize, givenFeatures = false, reportPictures = false, warmUp = false }: TokenizerShapes,
+  { batch, imageSize, givenFeatures = false, reportPictures = false, warmUp = false, perceptual }: TokenizerShapes,
   weights: QuantizerLossOptions = {},
 ): Stage {
   const { codebookDim, chMult } = config;
@@ -83,11 +87,14 @@ export function tokenizerStage(
       const reconstruction = vqDecode(straightThrough(quantized, preQuant.shape[2] as number, share), decoder, config);
       const pixels = reduceMean(square(subtract(reconstruction, picture!)));
       const losses = quantizerLosses(quantized, weights);
+      const seen = perceptual && perceptualLoss(reconstruction, picture!, declare, perceptual);
+      const drawn = seen ? add(pixels, multiply(seen, perceptual.weight)) : pixels;
       const coded = [losses.codebook, losses.commitment, losses.entropy].reduce(add);
       return {
-        loss: add(pixels, share ? multiply(coded, reshape(share, [])) : coded),
+        loss: add(drawn, share ? multiply(coded, reshape(share, [])) : coded),
         reported: {
           recon_mse: pixels,
+          ...(seen ? { perceptual_loss: seen } : {}),
           vq_loss: losses.codebook,
           commit_loss: losses.commitment,
           entropy_loss: losses.entropy,

@@ -38,12 +38,12 @@ export interface ConversationOptions {
 
 /** How often each kind of question is asked; what is hard is asked more. */
 const questionWeights: Readonly<Record<QuestionKind, number>> = {
-  existence: 4,
-  count: 4,
+  existence: 3,
+  count: 5,
   colour: 3,
-  place: 2,
-  comparison: 1,
-  relation: 4,
+  place: 4,
+  comparison: 2,
+  relation: 8,
   background: 1,
   style: 1,
 };

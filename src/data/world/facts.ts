@@ -55,8 +55,8 @@ export type Place = (typeof places)[number][number];
 /** Centres nearer than this to the border of two thirds lie in neither. */
 const placeMargin = 0.02;
 
-/** The third in which a coordinate lies: 0, 1, 2. */
-function thirdOf(centre: number): number | null {
+/** The third in which a coordinate lies: 0, 1, 2; `null` on a border or outside of the picture. */
+export function thirdOf(centre: number): number | null {
   if (centre < 0 || centre > 1) return null;
   if (Math.abs(centre - 1 / 3) < placeMargin || Math.abs(centre - 2 / 3) < placeMargin) return null;
   return Math.min(Math.floor(centre * 3), 2);

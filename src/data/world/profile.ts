@@ -91,7 +91,7 @@ export const fullWorld: WorldProfile = {
   flipShare: 0.5,
 };
 
-/** A world for 64 pixels: 30 classes that can be told apart at 16 pixels, in two styles, on a grid of 8 pixels. */
+/** A world for 64 pixels: 30 classes of 24 or 32 pixels, in two styles, on a grid of 8 pixels. */
 export const nanoWorld: WorldProfile = {
   ...fullWorld,
   name: 'nano',
@@ -131,10 +131,11 @@ export const nanoWorld: WorldProfile = {
   sprites: 'plainest',
   grid: 8,
   sizes: [
-    { cells: 2, weight: 1 },
-    { cells: 3, weight: 1 },
+    { cells: 3, weight: 3 },
+    { cells: 4, weight: 1 },
   ],
   maxOverlap: 0,
+  flipShare: 0,
   counts: [
     { count: 2, weight: 2 },
     { count: 3, weight: 2 },

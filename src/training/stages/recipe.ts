@@ -34,6 +34,13 @@ export const tokenizerRecipe = recipeSchema({
   commitmentWeight: z.number().min(0).default(0.25).describe('Draws features to codes. Default 0.25, as published.'),
   entropyWeight: z.number().min(0).default(0).describe('Sharp choices and even use of codes. Default 0: off.'),
   entropyTemperature: z.number().positive().default(0.01).describe('Of its softmax. Default 0.01, as published.'),
+  perceptualWeight: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Of the perceptual loss: what the semantic encoder, which must be trained before, sees in pictures. Default 0: off.',
+    ),
   quantizeFrom: share
     .default(0.1)
     .describe(
@@ -100,8 +107,8 @@ export const trainingRecipeSchema = z.strictObject({
     .default(6000)
     .describe('Scenes whose talk a new model’s text tokenizer is trained on. Default 6000.'),
   stages: z.strictObject({
-    tokenizer: tokenizerRecipe.optional(),
     semantic: semanticRecipe.optional(),
+    tokenizer: tokenizerRecipe.optional(),
     understanding: understandingRecipe.optional(),
     generation: generationRecipe.optional(),
     instruction: instructionRecipe.optional(),
@@ -111,8 +118,8 @@ export const trainingRecipeSchema = z.strictObject({
 export type TrainingRecipe = z.output<typeof trainingRecipeSchema>;
 export type StageName = keyof TrainingRecipe['stages'];
 export const stageNamesInOrder: readonly StageName[] = [
-  'tokenizer',
   'semantic',
+  'tokenizer',
   'understanding',
   'generation',
   'instruction',

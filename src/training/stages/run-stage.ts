@@ -2,10 +2,8 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { openSafetensors } from '../../checkpoint/safetensors.ts';
-import { cellNoun } from '../../data/world/cell-words.ts';
 import { pictureConversations, textConversations } from '../../data/world/conversations.ts';
-import { colours } from '../../data/world/scene.ts';
-import { worldClasses } from '../../data/world/vocabulary.ts';
+import { fullWorld } from '../../data/world/profile.ts';
 import { World } from '../../data/world/world.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
@@ -23,7 +21,7 @@ import { instructionTask } from './instruction-task.ts';
 import { noStage } from './plan.ts';
 import { realCaptionedPictures, realInstructions, realPictures } from './real-data.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
-import { semanticTask } from './semantic-task.ts';
+import { placeWords, semanticTask } from './semantic-task.ts';
 import { tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask } from './understanding-task.ts';
 import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPictures } from './world-data.ts';
@@ -94,6 +92,7 @@ async function taskOf(
         commitmentWeight: settings.commitmentWeight,
         entropyWeight: settings.entropyWeight,
         entropyTemperature: settings.entropyTemperature,
+        perceptualWeight: settings.perceptualWeight,
         quantizeFrom: Math.floor(settings.quantizeFrom * steps),
         reviveEvery: settings.reviveEvery,
         reviveUntil: Math.floor(settings.reviveUntil * steps),
@@ -173,8 +172,7 @@ async function modelFolder(recipe: TrainingRecipe, world: () => Promise<World>, 
   const there = await stat(path.join(made, `STAR_${recipe.model.name}.json`)).catch(() => undefined);
   if (there) return made;
   // Each word of a place must be one token.
-  const places = [...worldClasses.map(({ name }) => cellNoun(name)), ...colours].map((word) => ` ${word}`);
-  const wholeWords = [...roleNames, ...places];
+  const wholeWords = [...roleNames, ...placeWords(fullWorld).map((word) => ` ${word}`)];
   const { vocabularySize } = recipe.model.text;
   const tokenizer = trainTokenizer(tokenizerTexts(await world(), recipe), { vocabularySize, wholeWords });
   await createModelFolder(made, recipe.model, { tokenizer });

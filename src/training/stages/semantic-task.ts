@@ -2,8 +2,10 @@
 
 import { IndexedStream } from '../../data/indexed-stream.ts';
 import { cellNoun } from '../../data/world/cell-words.ts';
+import { thirdOf } from '../../data/world/facts.ts';
 import { ownerOf } from '../../data/world/layout.ts';
-import { type Colour, colours, type Scene } from '../../data/world/scene.ts';
+import type { WorldProfile } from '../../data/world/profile.ts';
+import { colours, type Scene } from '../../data/world/scene.ts';
 import type { World } from '../../data/world/world.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
@@ -34,12 +36,12 @@ export function semanticTask(model: StarModel, world: World, settings: SemanticS
   const { grid, tokens: places } = drawnPicture(model);
   const side = Math.sqrt(places);
   const tokens = new ConversationTokens(model.chat, places);
-  const words = [...world.profile.classes.map(cellNoun), ...colours];
+  const words = headWords(world.profile);
+  const heads = Object.entries(words) as [Head, readonly string[]][];
   const shapes = {
     pictures: batch,
     grid,
-    words: words.map((word) => tokens.wordOf(word)),
-    colours: colours.map((colour) => tokens.wordOf(colour)),
+    heads: Object.fromEntries(heads.map(([head, list]) => [head, list.map((word) => tokens.wordOf(word))])),
   };
   const stage = semanticStage(qwen, shapes);
   const patches = new PatchBatch(shapes, model.imageProcessor, qwen.vision);
@@ -47,31 +49,28 @@ export function semanticTask(model: StarModel, world: World, settings: SemanticS
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
 
   const feeds = async (scenes: readonly Scene[]): Promise<Record<string, TensorValue>> => {
-    const targets = { word: new BigInt64Array(batch * places), colour: new BigInt64Array(batch * places) };
-    const weights = { word: new Float32Array(batch * places), colour: new Float32Array(batch * places) };
-    scenes.forEach((scene, index) => {
-      for (let place = 0; place < places; place++) {
-        const at = index * places + place;
-        const said = placeOf(scene, side, place);
-        targets.word[at] = BigInt(words.indexOf(said.word));
-        weights.word[at] = said.thing ? 1 : groundWeight;
-        if (said.colour === null) continue;
-        targets.colour[at] = BigInt(colours.indexOf(said.colour));
-        weights.colour[at] = said.thing ? 1 : groundWeight;
-      }
-    });
-    const vector = (data: BigInt64Array | Float32Array): TensorValue => ({
-      dtype: data instanceof Float32Array ? 'float32' : 'int64',
-      shape: [data.length],
-      data,
-    });
-    return {
+    const made: Record<string, TensorValue> = {
       patches: patches.fill(scenes.map((scene) => world.render(scene, imageSize))),
-      word_targets: vector(targets.word),
-      word_weights: vector(weights.word),
-      colour_targets: vector(targets.colour),
-      colour_weights: vector(weights.colour),
     };
+    const said = scenes.flatMap((scene) => Array.from({ length: places }, (_, place) => placeOf(scene, side, place)));
+    for (const [head, list] of heads) {
+      const target = (at: number) => {
+        const word = said[at]!.words[head];
+        return word === undefined ? 0 : list.indexOf(word);
+      };
+      const weight = (at: number) => (said[at]!.words[head] === undefined ? 0 : said[at]!.thing ? 1 : groundWeight);
+      made[`${head}_targets`] = {
+        dtype: 'int64',
+        shape: [said.length],
+        data: BigInt64Array.from(said, (_, at) => BigInt(target(at))),
+      };
+      made[`${head}_weights`] = {
+        dtype: 'float32',
+        shape: [said.length],
+        data: Float32Array.from(said, (_, at) => weight(at)),
+      };
+    }
+    return made;
   };
   return {
     stage,
@@ -96,22 +95,59 @@ export function semanticTask(model: StarModel, world: World, settings: SemanticS
       return {
         numbers: {
           held_out_loss: mean('loss'),
-          held_out_word_accuracy: mean('word_accuracy'),
-          held_out_colour_accuracy: mean('colour_accuracy'),
+          ...Object.fromEntries(heads.map(([head]) => [`held_out_${head}_accuracy`, mean(`${head}_accuracy`)])),
         },
       };
     },
   };
 }
 
-/** What stands in a place of a picture of `side²` tokens: a thing by its noun, or the ground by its colour. */
-function placeOf(scene: Scene, side: number, place: number): { word: string; colour: Colour | null; thing: boolean } {
+type Head = 'word' | 'colour' | 'style' | 'row' | 'column';
+
+/** Where a thing's centre lies, in the base's own words. */
+const rowWords = ['top', 'middle', 'bottom'] as const;
+const columnWords = ['left', 'middle', 'right'] as const;
+
+function headWords({ classes, styles }: WorldProfile): Readonly<Record<Head, readonly string[]>> {
+  return {
+    word: [...classes.map(cellNoun), ...colours],
+    colour: colours,
+    style: styles,
+    row: rowWords,
+    column: columnWords,
+  };
+}
+
+/** All words that places are named with, each of which must be one token: of pictures' cells too. */
+export function placeWords(profile: WorldProfile): string[] {
+  return [...new Set(Object.values(headWords(profile)).flat())];
+}
+
+interface Said {
+  readonly words: Readonly<Partial<Record<Head, string>>>;
+  readonly thing: boolean;
+}
+
+/** What stands in a place of a picture of `side²` tokens: a thing with its noun, or the ground with its colour. */
+function placeOf(scene: Scene, side: number, place: number): Said {
   const [row, column] = [Math.floor(place / side), place % side];
   const owner = ownerOf(scene, side, row, column);
-  if (owner) return { word: cellNoun(owner.class), colour: owner.colour, thing: true };
+  if (owner) {
+    const { box, colour, style } = owner;
+    const [down, across] = [thirdOf(box.y + box.height / 2), thirdOf(box.x + box.width / 2)];
+    return {
+      words: {
+        word: cellNoun(owner.class),
+        style,
+        ...(colour === null ? {} : { colour }),
+        ...(down === null ? {} : { row: rowWords[down]! }),
+        ...(across === null ? {} : { column: columnWords[across]! }),
+      },
+      thing: true,
+    };
+  }
   const { background } = scene;
-  if (background.kind === 'plain') return { word: background.colour, colour: background.colour, thing: false };
-  const along = ((background.angle === 0 ? row : column) + 0.5) / side;
-  const colour = along < 0.5 ? background.from : background.to;
-  return { word: colour, colour, thing: false };
+  const along = ((background.kind === 'gradient' && background.angle !== 0 ? column : row) + 0.5) / side;
+  const colour = background.kind === 'plain' ? background.colour : along < 0.5 ? background.from : background.to;
+  return { words: { word: colour, colour }, thing: false };
 }

@@ -25,6 +25,8 @@ export interface TokenizerSettings extends Required<QuantizerLossOptions> {
   readonly accumulate: number;
   /** Steps in which the decoder is given features in place of codes; then the codebook is laid over the features. */
   readonly quantizeFrom: number;
+  /** Of the perceptual loss by the model's semantic encoder as it is; 0 leaves it out. */
+  readonly perceptualWeight: number;
   /** No code is revived in the last steps, from this one on: a code that has just moved makes pictures worse at first. */
   readonly reviveUntil: number;
 }
@@ -41,12 +43,17 @@ export interface TokenizerData {
 export function tokenizerTask(model: StarModel, data: TokenizerData, settings: TokenizerSettings): TrainingTask {
   const { pixelEncoder } = model.folder.star;
   const { imageSize, codebookSize, codebookDim } = pixelEncoder;
-  const { batch, seed, reviveEvery, quantizeFrom, accumulate, reviveUntil, ...weights } = settings;
-  const shapes = { batch, imageSize, warmUp: true };
+  const { batch, seed, reviveEvery, quantizeFrom, accumulate, reviveUntil, perceptualWeight, ...weights } = settings;
+  const perceptual = { qwen: model.folder.qwen, processor: model.imageProcessor, weight: perceptualWeight };
+  const shapes = { batch, imageSize, warmUp: true, ...(perceptualWeight > 0 ? { perceptual } : {}) };
+  const frozen =
+    perceptualWeight > 0
+      ? { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder }
+      : nothingFrozen;
   const stage = tokenizerStage(pixelEncoder, shapes, weights);
   const evaluation = new EvaluationProgram(
     tokenizerStage(pixelEncoder, { ...shapes, reportPictures: true }, weights),
-    nothingFrozen,
+    frozen,
     model.runtime,
   );
   const health = new CodebookHealth(codebookSize, codebookDim, seed);
@@ -64,7 +71,7 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
   return {
     stage,
     configuration: { ...settings, data: data.description, sizes: pixelEncoder },
-    ...nothingFrozen,
+    ...frozen,
     start: (name) => model.weights.read(name),
     openData: (cursor) =>
       StreamData.open(
