@@ -11,8 +11,8 @@ stage() {
 }
 
 npm --prefix "$root" run --silent build
-stage tokenizer     # pictures to 64 codes and back; 50 minutes, 1 GB
 stage semantic      # the encoder learns what is where; 11 minutes
+stage tokenizer     # pictures to 64 codes and back; 50 minutes, 1 GB
 stage understanding # the base learns to read, see and answer; 2.5 steps a second, 1 GB
 stage generation    # the stack learns to draw on the frozen base
 stage instruction   # and to edit

@@ -21,7 +21,7 @@ const apple = (x: number, y: number, more: Partial<WorldObject> = {}): WorldObje
   sprite: '1f34e',
   style: 'noto',
   colour: null,
-  box: { x, y, width: 0.25, height: 0.25 },
+  box: { x, y, width: 0.375, height: 0.375 },
   z: 0,
   flip: false,
   ...more,
@@ -42,7 +42,7 @@ test('sampled scenes are read exactly, sharp and blurred', () => {
 });
 
 test('an object off the grid is found where it is, in its colour and style', () => {
-  const scene = onGreen(apple(0.3, 0.41, { colour: 'purple' }), apple(0.7, 0.05, { style: 'twemoji' }));
+  const scene = onGreen(apple(0.3, 0.41, { colour: 'purple' }), apple(0.6, 0.02, { style: 'twemoji' }));
   const { objects } = checker.read(world.render(scene, size));
   expect(objects).toHaveLength(2);
   const purple = objects.find((found) => found.colour === 'purple')!;
