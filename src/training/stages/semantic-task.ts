@@ -4,6 +4,7 @@ import { IndexedStream } from '../../data/indexed-stream.ts';
 import { cellNoun } from '../../data/world/cell-words.ts';
 import { thirdOf } from '../../data/world/facts.ts';
 import { ownerOf } from '../../data/world/layout.ts';
+import { numberWord } from '../../data/world/phrases.ts';
 import type { WorldProfile } from '../../data/world/profile.ts';
 import { colours, type Scene } from '../../data/world/scene.ts';
 import type { World } from '../../data/world/world.ts';
@@ -102,19 +103,20 @@ export function semanticTask(model: StarModel, world: World, settings: SemanticS
   };
 }
 
-type Head = 'word' | 'colour' | 'style' | 'row' | 'column';
+type Head = 'word' | 'colour' | 'style' | 'row' | 'column' | 'count';
 
 /** Where a thing's centre lies, in the base's own words. */
 const rowWords = ['top', 'middle', 'bottom'] as const;
 const columnWords = ['left', 'middle', 'right'] as const;
 
-function headWords({ classes, styles }: WorldProfile): Readonly<Record<Head, readonly string[]>> {
+function headWords({ classes, styles, counts }: WorldProfile): Readonly<Record<Head, readonly string[]>> {
   return {
     word: [...classes.map(cellNoun), ...colours],
     colour: colours,
     style: styles,
     row: rowWords,
     column: columnWords,
+    count: Array.from({ length: Math.max(1, ...counts.map(({ count }) => count)) }, (_, more) => numberWord(more + 1)),
   };
 }
 
@@ -128,7 +130,10 @@ interface Said {
   readonly thing: boolean;
 }
 
-/** What stands in a place of a picture of `side²` tokens: a thing with its noun, or the ground with its colour. */
+/**
+ * What stands in a place of a picture of `side²` tokens: a thing with its noun and how many of its class there are, or the
+ * ground with its colour.
+ */
 function placeOf(scene: Scene, side: number, place: number): Said {
   const [row, column] = [Math.floor(place / side), place % side];
   const owner = ownerOf(scene, side, row, column);
@@ -139,6 +144,7 @@ function placeOf(scene: Scene, side: number, place: number): Said {
       words: {
         word: cellNoun(owner.class),
         style,
+        count: numberWord(scene.objects.filter((object) => object.class === owner.class).length),
         ...(colour === null ? {} : { colour }),
         ...(down === null ? {} : { row: rowWords[down]! }),
         ...(across === null ? {} : { column: columnWords[across]! }),

@@ -42,7 +42,7 @@ interface LabelledRow extends UnderstandingRow {
 }
 
 /** What a picture's token counts when it says what stands in its place, where an answer of one token counts 1. */
-const pictureWeight = 0.25;
+const pictureWeight = 0.1;
 
 export function understandingTask(model: StarModel, world: World, settings: UnderstandingSettings): TrainingTask {
   const { qwen, star } = model.folder;
@@ -85,8 +85,8 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
       const encoded = tokens.encode(next, about);
       if (packedLength([...conversations, encoded]) > settings.tokens) misses++;
       else {
-        // Between counting tokens and counting answers: a picture's 64 places would drown a yes.
-        conversations.push({ ...encoded, weight: 1 / Math.sqrt(encoded.answer.length) });
+        // Nearer to counting answers than tokens: a picture's 64 places, where much is left to chance, would drown a yes.
+        conversations.push({ ...encoded, weight: encoded.answer.length ** -0.75 });
         kinds.push(next.kind);
       }
     }
