@@ -3,7 +3,7 @@ import { gelu, multiply, silu, type Tensor } from '../tensor/index.ts';
 import { declareLinear, type Linear, linear } from './linear.ts';
 import { type Declare, within } from './parameters.ts';
 
-/** Gated feed-forward layer of Shazeer 2020 with SiLU. */
+/** Gated feed-forward layer of Shazeer 2020. */
 export interface GatedMlp {
   readonly gate: Linear;
   readonly up: Linear;
@@ -18,12 +18,12 @@ export function declareGatedMlp(declare: Declare, size: number, inner: number, b
   };
 }
 
-/** `down(silu(gate(x)) · up(x))`. */
-export function gatedMlp(x: Tensor, { gate, up, down }: GatedMlp): Tensor {
-  return linear(multiply(silu(linear(x, gate)), linear(x, up)), down);
+/** `down(activation(gate(x)) · up(x))`. */
+export function gatedMlp(x: Tensor, { gate, up, down }: GatedMlp, activation: (x: Tensor) => Tensor = silu): Tensor {
+  return linear(multiply(activation(linear(x, gate)), linear(x, up)), down);
 }
 
-/** Linear layers with GELU between them. */
-export function geluMlp(x: Tensor, layers: readonly Linear[]): Tensor {
-  return layers.reduce((value, layer, index) => linear(index === 0 ? value : gelu(value), layer), x);
+/** Linear layers with GELU between them; `approximate` as of `gelu`. */
+export function geluMlp(x: Tensor, layers: readonly Linear[], approximate: 'none' | 'tanh' = 'none'): Tensor {
+  return layers.reduce((value, layer, index) => linear(index === 0 ? value : gelu(value, approximate), layer), x);
 }

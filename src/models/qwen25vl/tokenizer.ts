@@ -14,6 +14,7 @@ import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ConfigError, parseConfig, requireConfig } from '../config-error.ts';
 import { PromptError } from './prompt-error.ts';
+import { addedTokensSchema, mergesSchema, TokenTable, tokenIdSchema } from './token-table.ts';
 
 export interface Tokenizer {
   /**
@@ -58,28 +59,11 @@ export const maximumTextLength = 1 << 18;
 export const qwenPattern =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-const tokenId = z
-  .int()
-  .min(0)
-  .max((1 << 24) - 1);
 const absent = z.union([z.literal(''), z.null()]).optional();
 const off = z.literal(false).nullish();
 
 const fileSchema = z.object({
-  added_tokens: z
-    .array(
-      z.object({
-        id: tokenId,
-        content: z.string().min(1).max(256),
-        single_word: off,
-        lstrip: off,
-        rstrip: off,
-        normalized: off,
-        special: z.boolean().default(false),
-      }),
-    )
-    .max(4096)
-    .default([]),
+  added_tokens: addedTokensSchema,
   normalizer: z.object({ type: z.literal('NFC') }),
   pre_tokenizer: z.object({
     type: z.literal('Sequence'),
@@ -108,18 +92,10 @@ const fileSchema = z.object({
     end_of_word_suffix: absent,
     byte_fallback: off,
     ignore_merges: off,
-    vocab: z.record(z.string(), tokenId),
-    // One function over all: a union of schemas would note a fault for each of 151,000 merges in the other form.
-    merges: z.array(z.unknown()).refine(areMerges, { error: 'pairs of tokens, as "a b" or ["a", "b"]' }),
+    vocab: z.record(z.string(), tokenIdSchema),
+    merges: mergesSchema,
   }),
 });
-
-function areMerges(merges: readonly unknown[]): boolean {
-  const written = (merge: unknown) => typeof merge === 'string' && /^[^ ]+ [^ ]+$/.test(merge);
-  const paired = (merge: unknown) =>
-    Array.isArray(merge) && merge.length === 2 && merge.every((token) => typeof token === 'string' && token !== '');
-  return merges.every(written) || merges.every(paired);
-}
 
 const settingsSchema = z.object({
   add_bos_token: off,
@@ -151,11 +127,11 @@ export function createTokenizer(tokenizerJson: unknown, tokenizerConfig: unknown
   const library = createLibrary(description, file);
 
   const split = (text: string) => {
-    requireLength(text);
+    requireTextLength(text);
     return table.split(text);
   };
   const encodeOrdinary = (text: string): number[] => {
-    requireLength(text);
+    requireTextLength(text);
     return text === ''
       ? []
       : library.encode(text.replace(/\p{Surrogate}/gu, '\ufffd'), { add_special_tokens: false }).ids;
@@ -204,86 +180,8 @@ function createLibrary(description: z.output<typeof fileSchema>, file: string): 
   }
 }
 
-/** Tokens by id and by text, and the bytes each stands for. */
-class TokenTable {
-  readonly size: number;
-  readonly #vocabulary: ReadonlyMap<string, number>;
-  readonly #tokens: (string | undefined)[] = [];
-  readonly #added = new Map<number, { readonly content: string; readonly special: boolean }>();
-  readonly #addedIds = new Map<string, number>();
-  readonly #addedPattern: RegExp | undefined;
-  readonly #alphabet: ReadonlyMap<string, number>;
-
-  constructor(description: z.output<typeof fileSchema>, alphabet: ReadonlyMap<string, number>, file: string) {
-    this.#alphabet = alphabet;
-    this.#vocabulary = new Map(Object.entries(description.model.vocab));
-    for (const character of alphabet.keys()) {
-      requireConfig(this.#vocabulary.has(character), file, {
-        path: 'model.vocab',
-        expected: 'a token for each of the 256 bytes',
-        got: `none for byte ${alphabet.get(character)}`,
-      });
-    }
-    for (const [token, id] of this.#vocabulary) this.#place(token, id, file);
-    for (const { id, content, special } of description.added_tokens) {
-      requireConfig(!this.#addedIds.has(content), file, {
-        path: 'added_tokens',
-        expected: 'each token once',
-        got: `${JSON.stringify(content)} twice`,
-      });
-      this.#place(content, id, file);
-      this.#added.set(id, { content, special });
-      this.#addedIds.set(content, id);
-    }
-    this.size = this.#tokens.length;
-    // The leftmost match wins, and the longest of those: alternatives are tried in this order.
-    const contents = [...this.#addedIds.keys()].sort((a, b) => b.length - a.length);
-    const escaped = contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-    this.#addedPattern = escaped.length === 0 ? undefined : new RegExp(`(${escaped.join('|')})`, 'u');
-  }
-
-  #place(token: string, id: number, file: string): void {
-    const other = this.#tokens[id];
-    requireConfig(other === undefined || other === token, file, {
-      path: 'model.vocab, added_tokens',
-      expected: 'one token an id',
-      got: `${JSON.stringify(other)} and ${JSON.stringify(token)} for id ${id}`,
-    });
-    this.#tokens[id] = token;
-  }
-
-  contentOfAdded(id: number): string | undefined {
-    return this.#added.get(id)?.content;
-  }
-
-  idOf(token: string): number | undefined {
-    return this.#addedIds.get(token) ?? this.#vocabulary.get(token);
-  }
-
-  split(text: string): (string | number)[] {
-    const pieces = this.#addedPattern === undefined ? [text] : text.split(this.#addedPattern);
-    // The pattern has one group, so every second piece is an added token.
-    return pieces
-      .map((piece, index) => (index % 2 === 1 ? this.#addedIds.get(piece)! : piece))
-      .filter((piece) => piece !== '');
-  }
-
-  bytesOf(id: number, skipSpecialTokens: boolean): Uint8Array {
-    if (!Number.isSafeInteger(id) || id < 0) {
-      throw new PromptError('prompt_invalid', `token id ${id}: expected a whole number of at least 0`, { id });
-    }
-    const added = this.#added.get(id);
-    if (added !== undefined) {
-      return added.special && skipSpecialTokens ? new Uint8Array() : new TextEncoder().encode(added.content);
-    }
-    const token = this.#tokens[id] ?? '';
-    const bytes = Array.from(token, (character) => this.#alphabet.get(character));
-    // A token outside of the byte alphabet stands for itself, as in the Rust crate.
-    return bytes.includes(undefined) ? new TextEncoder().encode(token) : Uint8Array.from(bytes as number[]);
-  }
-}
-
-function requireLength(text: string): void {
+/** @throws PromptError when the text is longer than `maximumTextLength`. */
+export function requireTextLength(text: string): void {
   if (text.length <= maximumTextLength) return;
   throw new PromptError('prompt_too_long', `a text of ${text.length} characters; at most ${maximumTextLength} fit`, {
     length: text.length,
