@@ -2,9 +2,59 @@
  * Blocks of convolutional autoencoders: residual, attention, down- and upsampling.
  * Feature maps are `[batch, channels, height, width]`.
  */
-import { add, conv2d, groupNorm, reshape, resizeNearest, silu, type Tensor, transpose } from '../tensor/index.ts';
+import {
+  add,
+  conv2d,
+  type Dim,
+  expand,
+  groupNorm,
+  multiplyDims,
+  reshape,
+  resizeNearest,
+  silu,
+  type Tensor,
+  transpose,
+} from '../tensor/index.ts';
 import { attention } from './attention.ts';
+import { declareLinear } from './linear.ts';
 import { type Declare, within } from './parameters.ts';
+
+/** What a checkpoint calls the parts of residual and attention blocks that not all checkpoints call the same. */
+export interface BlockNames {
+  readonly shortcut: string;
+  readonly norm: string;
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  readonly output: string;
+  /**
+   * Attention's projections stand as matrices `[channels, channels]`; else as 1 x 1 convolutions, which compute the
+   * same.
+   */
+  readonly matrices: boolean;
+}
+
+/** Latent diffusion's names (Rombach et al. 2022), which LlamaGen's tokenizer and so STAR-VQ keep. */
+export const latentDiffusionNames: BlockNames = {
+  shortcut: 'nin_shortcut',
+  norm: 'norm',
+  query: 'q',
+  key: 'k',
+  value: 'v',
+  output: 'proj_out',
+  matrices: false,
+};
+
+/** The names of diffusers. */
+export const diffusersNames: BlockNames = {
+  shortcut: 'conv_shortcut',
+  norm: 'group_norm',
+  query: 'to_q',
+  key: 'to_k',
+  value: 'to_v',
+  output: 'to_out.0',
+  matrices: true,
+};
 
 /** `weight [out, in, kernel, kernel]`. */
 export interface Convolution {
@@ -47,7 +97,13 @@ export interface ResidualBlock {
   readonly shortcut?: Convolution;
 }
 
-export function declareResidualBlock(declare: Declare, inputs: number, outputs: number, groups: number): ResidualBlock {
+export function declareResidualBlock(
+  declare: Declare,
+  inputs: number,
+  outputs: number,
+  groups: number,
+  names = latentDiffusionNames,
+): ResidualBlock {
   const block = {
     norm1: declareGroupNorm(within(declare, 'norm1'), inputs, groups),
     conv1: declareConvolution(within(declare, 'conv1'), inputs, outputs, 3),
@@ -55,7 +111,7 @@ export function declareResidualBlock(declare: Declare, inputs: number, outputs: 
     conv2: declareConvolution(within(declare, 'conv2'), outputs, outputs, 3),
   };
   if (inputs === outputs) return block;
-  return { ...block, shortcut: declareConvolution(within(declare, 'nin_shortcut'), inputs, outputs, 1) };
+  return { ...block, shortcut: declareConvolution(within(declare, names.shortcut), inputs, outputs, 1) };
 }
 
 export function residualBlock(x: Tensor, block: ResidualBlock): Tensor {
@@ -72,14 +128,24 @@ export interface AttentionBlock {
   readonly output: Convolution;
 }
 
-export function declareAttentionBlock(declare: Declare, channels: number, groups: number): AttentionBlock {
-  const projection = (name: string) => declareConvolution(within(declare, name), channels, channels, 1);
+export function declareAttentionBlock(
+  declare: Declare,
+  channels: number,
+  groups: number,
+  names = latentDiffusionNames,
+): AttentionBlock {
+  const projection = (name: string): Convolution => {
+    const part = within(declare, name);
+    if (!names.matrices) return declareConvolution(part, channels, channels, 1);
+    const { weight, bias } = declareLinear(part, channels, channels);
+    return { weight: reshape(weight, [channels, channels, 1, 1]), bias: bias! };
+  };
   return {
-    norm: declareGroupNorm(within(declare, 'norm'), channels, groups),
-    query: projection('q'),
-    key: projection('k'),
-    value: projection('v'),
-    output: projection('proj_out'),
+    norm: declareGroupNorm(within(declare, names.norm), channels, groups),
+    query: projection(names.query),
+    key: projection(names.key),
+    value: projection(names.value),
+    output: projection(names.output),
   };
 }
 
@@ -105,5 +171,16 @@ export function downsample(x: Tensor, { weight, bias }: Convolution): Tensor {
 
 /** Doubles height and width: repeats pixels, then a 3 x 3 convolution. */
 export function upsample(x: Tensor, block: Convolution): Tensor {
-  return convolution(resizeNearest(x, 2), block);
+  return convolution(repeatPixels(x), block);
+}
+
+/**
+ * Every pixel twice in both directions. `resizeNearest` asks for a fixed size; a named one is repeated by broadcasting.
+ */
+function repeatPixels(x: Tensor): Tensor {
+  const [batch, channels, height, width] = x.shape as [Dim, Dim, Dim, Dim];
+  if (typeof height === 'number' && typeof width === 'number') return resizeNearest(x, 2);
+  const alone = reshape(x, [batch, channels, height, 1, width, 1]);
+  const blocks = expand(alone, [batch, channels, height, 2, width, 2]);
+  return reshape(blocks, [batch, channels, multiplyDims(height, 2), multiplyDims(width, 2)]);
 }

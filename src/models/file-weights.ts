@@ -1,0 +1,71 @@
+/**
+ * Parameters that stay in the files of checkpoints: a program refers to their bytes, and ONNX Runtime reads them from
+ * there.
+ */
+import path from 'node:path';
+import type { TensorEntry } from '../checkpoint/entry.ts';
+import { openCheckpoint } from '../checkpoint/open.ts';
+import type { Checkpoint } from '../checkpoint/source.ts';
+import type { Declare } from '../nn/parameters.ts';
+import { cast, constant, type Tensor, weight } from '../tensor/index.ts';
+
+/** Weights found and checked, none in memory. */
+export interface FileWeights {
+  /** Gives a parameter as float32, whatever its type in the file. */
+  readonly declare: Declare;
+  /** Reads one parameter into memory. */
+  read(name: string): Promise<Float32Array>;
+  /** Folder that the programs' weight locations are relative to. */
+  readonly folder: string;
+  /** Where each parameter lies, by the model's name for it. */
+  readonly entries: ReadonlyMap<string, TensorEntry>;
+}
+
+/**
+ * Weights at `entries`, which `matchEntries` found in `checkpoints`. The checkpoints may be closed afterwards.
+ * @param folder holds all of their files: ONNX Runtime reads none outside of it.
+ */
+export async function fileWeights(
+  entries: ReadonlyMap<string, TensorEntry>,
+  checkpoints: readonly Checkpoint[],
+  folder: string,
+): Promise<FileWeights> {
+  const strided = await readStrided(entries, checkpoints);
+  const entryOf = (name: string): TensorEntry => {
+    const entry = entries.get(name);
+    if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
+    return entry;
+  };
+  return {
+    declare: (name, shape) => {
+      const value = strided.get(name);
+      return value ? constant('float32', shape, value) : inPlace(name, shape, entryOf(name), folder);
+    },
+    read: async (name) => {
+      const entry = entryOf(name);
+      await using checkpoint = await openCheckpoint(entry.file);
+      return (await checkpoint.readFloat32(entry.name)).data;
+    },
+    folder,
+    entries,
+  };
+}
+
+/**
+ * Tensors that do not lie row by row in their file are the exception; they are read now and travel inside the program.
+ */
+async function readStrided(entries: ReadonlyMap<string, TensorEntry>, checkpoints: readonly Checkpoint[]) {
+  const values = new Map<string, Float32Array>();
+  for (const [name, entry] of entries) {
+    if (!entry.strides) continue;
+    const checkpoint = checkpoints.find((each) => each.entries.get(entry.name) === entry)!;
+    values.set(name, (await checkpoint.readFloat32(entry.name)).data);
+  }
+  return values;
+}
+
+function inPlace(name: string, shape: readonly number[], entry: TensorEntry, folder: string): Tensor {
+  const file = path.relative(folder, entry.file).split(path.sep).join('/');
+  const location = { file, offset: entry.offset, byteLength: entry.byteLength };
+  return cast(weight(name, entry.dtype, shape, location), 'float32');
+}

@@ -1,0 +1,195 @@
+/**
+ * The folder of a diffusion decoder in the layout of diffusers, found and checked without reading weights:
+ *
+ *     model_index.json     the classes of the parts
+ *     transformer/         config.json, diffusion_pytorch_model.safetensors
+ *     vae/                 config.json, diffusion_pytorch_model.safetensors
+ *     text_encoder/        config.json, model.safetensors
+ *     tokenizer/           tokenizer.json, tokenizer_config.json
+ *     scheduler/           scheduler_config.json
+ *
+ * Weights may be split into several files, tied together by a `<name>.safetensors.index.json`. An index from strangers
+ * names files of its own folder only: paths are refused. Symbolic links are followed, because the caches of the Hugging
+ * Face hub are made of them.
+ */
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { abbreviate, ConfigError, parseConfig, requireConfig } from '../config-error.ts';
+import { readJsonFile } from '../config-file.ts';
+
+/** A part with weights. */
+export interface WeightedPart {
+  readonly folder: string;
+  readonly configFile: string;
+  /** What `openCheckpoint` takes: the `.safetensors` file, or the index of several. */
+  readonly weightsFile: string;
+  /** The files that hold the tensors, in order of their names. */
+  readonly weightFiles: readonly string[];
+}
+
+export interface Lumina2Folder {
+  readonly folder: string;
+  /** The `model_index.json`. */
+  readonly indexFile: string;
+  readonly transformer: WeightedPart;
+  readonly vae: WeightedPart;
+  readonly textEncoder: WeightedPart;
+  readonly tokenizer: { readonly folder: string; readonly tokenizerFile: string; readonly configFile: string };
+  readonly scheduler: { readonly folder: string; readonly configFile: string };
+}
+
+/** Both names of the same pipeline: diffusers renamed it after the model came out. */
+const pipelines = ['Lumina2Pipeline', 'Lumina2Text2ImgPipeline'];
+
+const tokenizers = ['GemmaTokenizerFast', 'GemmaTokenizer', 'PreTrainedTokenizerFast', 'TokenizersBackend'];
+
+/** The library and the classes of each part that are supported. Of a tokenizer only its files count. */
+const supported: Readonly<Record<string, { readonly library: string; readonly classes: readonly string[] }>> = {
+  transformer: { library: 'diffusers', classes: ['Lumina2Transformer2DModel'] },
+  vae: { library: 'diffusers', classes: ['AutoencoderKL'] },
+  text_encoder: { library: 'transformers', classes: ['Gemma2Model'] },
+  tokenizer: { library: 'transformers', classes: tokenizers },
+  scheduler: { library: 'diffusers', classes: ['FlowMatchEulerDiscreteScheduler'] },
+};
+
+/**
+ * Finds and checks the parts of a diffusers folder.
+ * @throws ConfigError `config_not_found` for a part or a file that is missing, `config_unsupported` for a part of
+ *   another class, `config_invalid` for a broken file.
+ */
+export async function openLumina2Folder(folder: string): Promise<Lumina2Folder> {
+  const indexFile = path.join(folder, 'model_index.json');
+  requireSupported(parseConfig(z.record(z.string(), z.unknown()), await readJsonFile(indexFile), indexFile), indexFile);
+  const transformer = await openPart(folder, 'transformer');
+  const vae = await openPart(folder, 'vae');
+  const textEncoder = await openPart(folder, 'text_encoder');
+  const tokenizer = await openPart(folder, 'tokenizer');
+  const scheduler = await openPart(folder, 'scheduler');
+  return {
+    folder,
+    indexFile,
+    transformer: await weighted(transformer, '_class_name', 'Lumina2Transformer2DModel', 'diffusion_pytorch_model'),
+    vae: await weighted(vae, '_class_name', 'AutoencoderKL', 'diffusion_pytorch_model'),
+    textEncoder: await weighted(textEncoder, 'model_type', 'gemma2', 'model'),
+    tokenizer: {
+      folder: tokenizer.folder,
+      tokenizerFile: requireFile(tokenizer, 'tokenizer.json'),
+      configFile: requireFile(tokenizer, 'tokenizer_config.json'),
+    },
+    scheduler: {
+      folder: scheduler.folder,
+      configFile: await requireClass(
+        requireFile(scheduler, 'scheduler_config.json'),
+        '_class_name',
+        'FlowMatchEulerDiscreteScheduler',
+      ),
+    },
+  };
+}
+
+/** Checks that the pipeline and its parts are those that are supported, and no others. */
+function requireSupported(index: Readonly<Record<string, unknown>>, file: string): void {
+  requireConfig(pipelines.includes(index._class_name as string), file, {
+    code: 'config_unsupported',
+    path: '_class_name',
+    expected: pipelines.join(' or '),
+    got: got(index._class_name),
+  });
+  for (const [part, { library, classes }] of Object.entries(supported)) {
+    const [from, name] = z.tuple([z.unknown(), z.unknown()]).safeParse(index[part]).data ?? [];
+    requireConfig(from === library && classes.includes(name as string), file, {
+      code: index[part] === undefined ? 'config_not_found' : 'config_unsupported',
+      path: part,
+      expected: `${classes.join(' or ')} of ${library}`,
+      got: got(index[part]),
+    });
+  }
+  // Keys with an underscore are facts about the file, and a part that is [null, null] was left out when it was saved.
+  const others = Object.entries(index).filter(([part]) => !part.startsWith('_') && !Object.hasOwn(supported, part));
+  const other = others.find(([, value]) => !(Array.isArray(value) && value.every((each) => each === null)));
+  if (other) {
+    const expected = `no other parts than ${Object.keys(supported).join(', ')}`;
+    throw new ConfigError(file, { code: 'config_unsupported', path: other[0], expected, got: got(other[1]) });
+  }
+}
+
+function got(value: unknown): string {
+  return value === undefined ? 'nothing' : abbreviate(value);
+}
+
+interface Part {
+  readonly folder: string;
+  /** What is in it. */
+  readonly names: readonly string[];
+}
+
+async function openPart(folder: string, name: string): Promise<Part> {
+  const part = path.join(folder, name);
+  try {
+    return { folder: part, names: (await readdir(part)).sort() };
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
+    const code = reason === 'ENOENT' || reason === 'ENOTDIR' ? 'config_not_found' : 'config_unreadable';
+    throw new ConfigError(part, { code, expected: `the folder of the ${name}`, got: reason, cause });
+  }
+}
+
+function requireFile({ folder, names }: Part, name: string): string {
+  const file = path.join(folder, name);
+  requireConfig(names.includes(name), file, { code: 'config_not_found', expected: 'a file', got: 'none of that name' });
+  return file;
+}
+
+/** The file, if its JSON says that it describes what is expected. */
+async function requireClass(file: string, key: string, expected: string): Promise<string> {
+  const config = parseConfig(z.record(z.string(), z.unknown()), await readJsonFile(file), file);
+  requireConfig(config[key] === expected, file, {
+    code: 'config_unsupported',
+    path: key,
+    expected: abbreviate(expected),
+    got: got(config[key]),
+  });
+  return file;
+}
+
+/** A part with weights called `<stem>.safetensors`, or the same with an index. */
+async function weighted(part: Part, key: string, className: string, stem: string): Promise<WeightedPart> {
+  const configFile = await requireClass(requireFile(part, 'config.json'), key, className);
+  const [single, index] = [`${stem}.safetensors`, `${stem}.safetensors.index.json`];
+  const found = [single, index].filter((name) => part.names.includes(name));
+  requireConfig(found.length === 1, part.folder, {
+    code: found.length === 0 ? 'config_not_found' : 'config_invalid',
+    expected: `either ${single} or ${index}`,
+    got: found.length === 0 ? part.names.join(', ') : 'both',
+  });
+  const weightsFile = path.join(part.folder, found[0]!);
+  const names = found[0] === single ? [single] : await shardsOf(weightsFile, part);
+  const weightFiles = names.map((name) => path.join(part.folder, name));
+  return { folder: part.folder, configFile, weightsFile, weightFiles };
+}
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+/** As far as `checkpoint/` reads one; Lumina-Image-2.0's have some 50 kilobytes. */
+const maximumIndexBytes = 64 << 20;
+
+/** The files that an index names, each in the index's own folder and there. */
+async function shardsOf(index: string, part: Part): Promise<string[]> {
+  const { weight_map } = parseConfig(indexSchema, await readJsonFile(index, maximumIndexBytes), index);
+  const shards = new Map(Object.entries(weight_map).map(([tensor, shard]) => [shard, tensor]));
+  for (const [shard, tensor] of shards) {
+    const plain = shard !== '' && shard !== '.' && shard !== '..' && !/[/\\:\0]/.test(shard);
+    requireConfig(plain, index, {
+      path: `weight_map.${tensor}`,
+      expected: 'a file name in the same folder, without a path',
+      got: abbreviate(shard),
+    });
+    requireConfig(part.names.includes(shard), index, {
+      code: 'config_not_found',
+      path: `weight_map.${tensor}`,
+      expected: `${shard} in the same folder`,
+      got: 'none of that name',
+    });
+  }
+  return [...shards.keys()].sort();
+}
