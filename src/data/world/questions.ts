@@ -295,7 +295,7 @@ function askRelation(chance: Chance, facts: Facts): Asked | null {
       return found.length === 1 ? [{ reference, relation, answer: found[0]!.object.class }] : [];
     }),
   );
-  if (alone.length > 0 && chance.happens(0.4)) {
+  if (alone.length > 0 && chance.happens(0.2)) {
     const { reference, relation, answer } = chance.pick(alone);
     return {
       question: chance.pick([
@@ -306,13 +306,27 @@ function askRelation(chance: Chance, facts: Facts): Asked | null {
       accepted: [`the ${answer}`, indefinite(answer)],
     };
   }
+  // Which of the four is asked only where one of them is true.
+  const plain = related.filter(({ subject, reference }) => {
+    const [a, b] = [subject, reference].map((group) => group.things[0]!.object.box);
+    return relationsBetween(a!, b!).length === 1;
+  });
+  if (plain.length > 0 && chance.happens(0.35)) {
+    const { subject, relation, reference } = chance.pick(plain);
+    return {
+      question: chance.pick([
+        `Where is the ${subject.class}, seen from the ${reference.class}?`,
+        `Where is the ${subject.class} relative to the ${reference.class}?`,
+      ]),
+      ...relationAnswer(relation),
+    };
+  }
   const { subject, relation, reference } = chance.pick(related);
-  if (chance.happens(0.2)) {
+  if (chance.happens(0.35)) {
     const [first, second] = chance.happens(0.5) ? [relation, oppositeOf[relation]] : [oppositeOf[relation], relation];
     return {
       question: `${isThe(subject)} ${asking[first]} or ${asking[second]} the ${reference.class}?`,
-      answer: relation,
-      ...(relation.endsWith('of') ? { accepted: [relation.replace(' of', ''), `to the ${relation}`] } : {}),
+      ...relationAnswer(relation),
     };
   }
   const answer = chance.happens(0.5);
@@ -325,6 +339,11 @@ function askRelation(chance: Chance, facts: Facts): Asked | null {
     ],
     answer,
   );
+}
+
+function relationAnswer(relation: Relation): Pick<Asked, 'answer' | 'accepted'> {
+  const others = relation.endsWith('of') ? [relation.replace(' of', ''), `to the ${relation}`] : [];
+  return { answer: relation, ...(others.length > 0 ? { accepted: others } : {}) };
 }
 
 function askBackground(chance: Chance, { scene: { background } }: Facts): Asked {

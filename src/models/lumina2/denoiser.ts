@@ -1,0 +1,126 @@
+/**
+ * The denoising of the diffusion decoder as a program: some steps of it in one loop in the graph, from latents to latents, so
+ * that it is run in chunks as the token loop is. Guidance branches are rows of one batch; which there are is data.
+ */
+import { type Declare, within } from '../../nn/parameters.ts';
+import {
+  type CompiledProgram,
+  compile,
+  dimension,
+  expand,
+  gather,
+  input,
+  loop,
+  multiply,
+  reduceSum,
+  reshape,
+  type Shape,
+  squeeze,
+  type Tensor,
+} from '../../tensor/index.ts';
+import type { VqConfig } from '../vq/config.ts';
+import { codeEmbeddings, declareCodebook } from '../vq/tokenizer.ts';
+import { eulerStep } from './scheduler.ts';
+import { codeMaps, declareLuminaTransformer, luminaTransformer, targetHalf, withSource } from './transformer.ts';
+import type { LuminaTransformerConfig } from './transformer-config.ts';
+import type { LuminaProgramShapes } from './transformer-program.ts';
+
+/**
+ * `declare` gives the transformer's own names. Gives `next.latents` of the shape of `latents [images, latentChannels, height, width]`.
+ *
+ * - `source`, the source pictures' latents, of the same shape; `codes [images, codebookDim, height, width]`
+ * - `captions [captions, tokens, captionDim]` with `caption_mask [captions, tokens]`: those that branches choose from
+ * - `branch_caption [branches]` int64, a row of `captions`; `branch_codes` and `branch_source [branches]`, 1 or 0
+ * - `weights [steps, branches]`: how the branches' predictions are summed
+ * - `sigmas [steps]` and `next_sigmas [steps]`: noise levels before and after each step; `times [steps]`, what the
+ *   transformer is told of them
+ * @throws TensorError as `luminaTransformer`.
+ */
+export function compileDenoiser(
+  declare: Declare,
+  config: LuminaTransformerConfig,
+  { codebookDim, height, width }: LuminaProgramShapes,
+): CompiledProgram {
+  const model = declareLuminaTransformer(declare, config, { codebookDim });
+  const latentShape: Shape = ['images', config.latentChannels, height, width];
+  const latents = input('latents', 'float32', latentShape);
+  const source = input('source', 'float32', latentShape);
+  const codes = input('codes', 'float32', ['images', codebookDim, height, width]);
+  const captions = input('captions', 'float32', ['captions', 'tokens', config.captionDim]);
+  const captionMask = input('caption_mask', 'int64', ['captions', 'tokens']);
+  const branchCaption = input('branch_caption', 'int64', ['branches']);
+  const branchCodes = input('branch_codes', 'float32', ['branches']);
+  const branchSource = input('branch_source', 'float32', ['branches']);
+  const weights = input('weights', 'float32', ['steps', 'branches']);
+  const perStep = {
+    sigma: input('sigmas', 'float32', ['steps']),
+    next: input('next_sigmas', 'float32', ['steps']),
+    time: input('times', 'float32', ['steps']),
+  };
+
+  /** `[images, …]` for every branch: `[branches * images, …]`. */
+  const everywhere = (x: Tensor) => flat(expand(reshape(x, [1, ...x.shape]), ['branches', ...x.shape]));
+  const told = (x: Tensor, branch: Tensor) =>
+    flat(multiply(reshape(x, [1, ...x.shape]), reshape(branch, ['branches', ...x.shape.map(() => 1)])));
+  /** `[captions, …]` to the branches' own, each for every image. */
+  const chosen = (x: Tensor) => {
+    const [, ...rest] = x.shape;
+    const rows = reshape(gather(x, branchCaption), ['branches', 1, ...rest]);
+    return flat(expand(rows, ['branches', 'images', ...rest]));
+  };
+  const fixed = { codes: told(codes, branchCodes), source: told(source, branchSource) };
+  const caption = { caption: chosen(captions), captionMask: chosen(captionMask) };
+
+  const result = loop({ turns: dimension('steps'), states: [{ name: 'latents', initial: latents }] }, (turn, now) => {
+    const at = (x: Tensor) => squeeze(gather(x, reshape(turn, [1])), 0);
+    const timestep = expand(reshape(at(perStep.time), [1]), ['branches*images']);
+    const states = withSource({ latents: everywhere(now!), ...fixed });
+    const prediction = targetHalf(luminaTransformer({ states, timestep, ...caption }, model, config));
+    const byBranch = reshape(prediction, ['branches', ...latentShape]);
+    const weight = reshape(at(weights), ['branches', 1, 1, 1, 1]);
+    const guided = reduceSum(multiply(byBranch, weight), { axes: [0] });
+    return { states: [eulerStep(now!, guided, at(perStep.sigma), at(perStep.next))] };
+  });
+  return compile({
+    name: 'denoiser',
+    inputs: [
+      latents,
+      source,
+      codes,
+      captions,
+      captionMask,
+      branchCaption,
+      branchCodes,
+      branchSource,
+      weights,
+      ...Object.values(perStep),
+    ],
+    outputs: { 'next.latents': result.states[0]! },
+  });
+}
+
+/** The first two axes as one. */
+function flat(x: Tensor): Tensor {
+  return reshape(x, ['branches*images', ...x.shape.slice(2)]);
+}
+
+/**
+ * Codes of the tokenizer as the denoiser is told them, `maps [images, codebookDim, height, width]`, from
+ * `codes [images, places]`, or from `embeddings [images, places, codebookDim]` where there are no codes that they belong to.
+ */
+export function compileCodeMaps(
+  declare: Declare,
+  config: VqConfig,
+  { gridSize, height, width }: { readonly gridSize: number; readonly height: number; readonly width: number },
+  from: 'codes' | 'embeddings' = 'codes',
+): CompiledProgram {
+  const places = gridSize ** 2;
+  const given =
+    from === 'codes'
+      ? input('codes', 'int64', ['images', places])
+      : input('embeddings', 'float32', ['images', places, config.codebookDim]);
+  const codebook = () => declareCodebook(within(declare, 'pixel_encoder'), config);
+  const embeddings = from === 'codes' ? codeEmbeddings(given, codebook(), config) : given;
+  const maps = codeMaps(embeddings, gridSize, [height, width]);
+  return compile({ name: 'code maps', inputs: [given], outputs: { maps } });
+}

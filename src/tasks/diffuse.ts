@@ -1,0 +1,169 @@
+/** From VQ codes to finished pictures through the diffusion decoder: what generating and editing share. */
+import type { RgbImage } from '../image/rgb-image.ts';
+import { captionFeeds, framePrompt, tokenizeCaption } from '../models/lumina2/gemma2-prompt.ts';
+import { type DiffusionGuidance, guidedBranches, type WeightedBranch } from '../models/lumina2/guidance.ts';
+import { type NoiseSchedule, noiseSchedule } from '../models/lumina2/scheduler.ts';
+import { latentNoise, latentStreams, zeroLatents } from '../models/lumina2/vae-programs.ts';
+import { vqPixelValues } from '../models/vq/image-transform.ts';
+import type { RemoteTensor } from '../runtime/remote-tensor.ts';
+import type { Session } from '../runtime/session.ts';
+import type { TensorValue } from '../tensor/index.ts';
+import {
+  type DiffusionDecoder,
+  type DiffusionProgram,
+  type DiffusionSizes,
+  loadProgram,
+  resolutionStep,
+} from './diffusion-decoder.ts';
+import { AbortedError, TaskError } from './error.ts';
+import type { StarModel } from './star-model.ts';
+import { float32, int64 } from './token-loop.ts';
+
+export interface Diffusion extends DiffusionSizes {
+  readonly task: 'generate' | 'edit';
+  /** What the text encoder reads. */
+  readonly text: string;
+  /** Default: the pipeline's own. */
+  readonly systemPrompt?: string;
+  /** Of each picture, row by row; or embeddings in their place, `[pictures, places, codebookDim]`. */
+  readonly codes: readonly (readonly number[])[] | TensorValue;
+  /** Of an edit: a picture of any size, or as the autoencoder takes it, `[1, 3, resolution, resolution]` in [−1, 1]. */
+  readonly source?: RgbImage | TensorValue;
+  readonly steps: number;
+  readonly guidance: DiffusionGuidance;
+  /** Seed of the first picture; picture i starts from the noise of `seed + i`. */
+  readonly seed: number;
+  /** What the denoising starts from, in place of the seed's noise: `[pictures, latentChannels, rows, columns]`. */
+  readonly start?: TensorValue;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DiffusionProgress {
+  readonly doneSteps: number;
+  readonly totalSteps: number;
+  /** `[pictures, latentChannels, rows, columns]` after the step. */
+  readonly latents: () => Promise<TensorValue>;
+}
+
+/**
+ * Checks what can be checked before anything is computed.
+ * @throws TaskError `option_invalid` for a resolution that the decoder cannot draw.
+ */
+export function requireResolution(task: string, decoder: DiffusionDecoder, resolution: number): void {
+  const step = resolutionStep(decoder);
+  const [, rows, columns] = decoder.transformer.config.ropePositions;
+  // The source stands below the picture.
+  const most = step * Math.min(Math.floor(rows / 2), columns);
+  if (resolution % step === 0 && resolution <= most) return;
+  throw new TaskError(
+    'option_invalid',
+    `${task}: option resolution: expected a multiple of ${step} up to ${most}, got ${resolution}`,
+    { option: 'resolution' },
+  );
+}
+
+/**
+ * Decodes; tells each step of the denoising. Programs are loaded one after another and leave when they are done.
+ * @returns the pictures, `[pictures, 3, resolution, resolution]` in [−1, 1]
+ * @throws AbortedError between two steps once the signal is aborted.
+ */
+export async function* diffuse(
+  model: StarModel,
+  decoder: DiffusionDecoder,
+  diffusion: Diffusion,
+): AsyncGenerator<DiffusionProgress, TensorValue, void> {
+  const { task, codes, resolution, steps, seed, guidance, signal } = diffusion;
+  requireResolution(task, decoder, resolution);
+  const load = (name: DiffusionProgram) => loadProgram(model, decoder, name, diffusion);
+  const { latentChannels, downsampling } = decoder.vae.config;
+  const side = resolution / downsampling;
+  const pictures = 'shape' in codes ? codes.shape[0]! : codes.length;
+  const shape = [pictures, latentChannels, side, side];
+
+  const told = {
+    source: await sourceLatents(load, diffusion, shape),
+    codes: await mapsOf(load, codes),
+    ...(await captionStates(load, decoder, diffusion)),
+  };
+  const schedule = noiseSchedule(decoder.scheduler, steps, (resolution / resolutionStep(decoder)) ** 2);
+  let latents: TensorValue | RemoteTensor = diffusion.start ?? latentNoise(shape, seed, latentStreams.start);
+  {
+    await using denoiser = await load('denoiser');
+    try {
+      for (let step = 0; step < steps; step++) {
+        if (signal?.aborted) throw new AbortedError(task, signal.reason);
+        const feeds = { ...told, ...stepFeeds(schedule, step, guidedBranches(task, guidance, step, steps)), latents };
+        const results = await denoiser.run(feeds, { keep: ['next.latents'] });
+        const next = results['next.latents'] as RemoteTensor;
+        if ('dispose' in latents) await latents.dispose();
+        latents = next;
+        yield { doneSteps: step + 1, totalSteps: steps, latents: () => next.read() };
+      }
+      if ('dispose' in latents) {
+        const last = latents;
+        latents = await last.read();
+        await last.dispose();
+      }
+    } finally {
+      if ('dispose' in latents) await latents.dispose();
+    }
+  }
+  await using vae = await load('vae decoder');
+  const { picture } = await vae.run({ latents }, { outputs: ['picture'] });
+  return picture as TensorValue;
+}
+
+type Load = (name: DiffusionProgram) => Promise<Session>;
+
+/** The empty caption and the text's, for branches to choose from. */
+async function captionStates(load: Load, { tokenizer }: DiffusionDecoder, diffusion: Diffusion) {
+  const { text, systemPrompt, captionTokens } = diffusion;
+  const captions = ['', framePrompt(text, systemPrompt)].map((each) => tokenizeCaption(each, tokenizer, captionTokens));
+  await using encoder = await load('text encoder');
+  const feeds = captionFeeds(captions);
+  return { captions: (await encoder.run(feeds)).states as TensorValue, caption_mask: feeds.mask };
+}
+
+async function mapsOf(load: Load, codes: Diffusion['codes']): Promise<TensorValue> {
+  const given = 'shape' in codes;
+  await using program = await load(given ? 'embedding maps' : 'code maps');
+  const feeds: Record<string, TensorValue> = given
+    ? { embeddings: codes }
+    : { codes: int64([codes.length, codes[0]!.length], codes.flat()) };
+  const { maps } = await program.run(feeds);
+  return maps as TensorValue;
+}
+
+/** Latents of the source picture for each picture, the mode of its Gaussian; zeros where there is none. */
+async function sourceLatents(load: Load, { source, resolution }: Diffusion, shape: number[]): Promise<TensorValue> {
+  if (!source) return zeroLatents(shape);
+  await using encoder = await load('vae encoder');
+  const picture = 'shape' in source ? source : vqPixelValues(source, resolution);
+  const feeds = { picture, noise: zeroLatents([1, ...shape.slice(1)]) };
+  const { latents } = await encoder.run(feeds, { outputs: ['latents'] });
+  const one = (latents as TensorValue).data as Float32Array;
+  const all = zeroLatents(shape);
+  for (let index = 0; index < shape[0]!; index++) all.data.set(one, index * one.length);
+  return all;
+}
+
+/** The feeds of one step: its branches and its place in the schedule. */
+function stepFeeds({ sigmas, times }: NoiseSchedule, step: number, branches: readonly WeightedBranch[]) {
+  const flags = (flag: 'codes' | 'source') => branches.map((branch) => (branch[flag] ? 1 : 0));
+  const count = branches.length;
+  return {
+    branch_caption: int64(
+      [count],
+      branches.map(({ caption }) => (caption ? 1 : 0)),
+    ),
+    branch_codes: float32([count], flags('codes')),
+    branch_source: float32([count], flags('source')),
+    weights: float32(
+      [1, count],
+      branches.map(({ weight }) => weight),
+    ),
+    sigmas: float32([1], [sigmas[step]!]),
+    next_sigmas: float32([1], [sigmas[step + 1]!]),
+    times: float32([1], [times[step]!]),
+  };
+}

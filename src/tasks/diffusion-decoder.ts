@@ -1,0 +1,172 @@
+/**
+ * The diffusion decoder of a model folder: sizes, tokenizer and where the weights lie. Nothing large is in memory; each program
+ * is loaded for its turn and leaves when it is done, so that text encoder, transformer and autoencoder are never there together.
+ */
+import { ConfigError } from '../models/config-error.ts';
+import { readJsonFile } from '../models/config-file.ts';
+import { compileCodeMaps, compileDenoiser } from '../models/lumina2/denoiser.ts';
+import { openLumina2Folder } from '../models/lumina2/folder.ts';
+import { compileGemma2, declareGemma2, unusedInGemma2 } from '../models/lumina2/gemma2.ts';
+import { type Gemma2Config, parseGemma2Config } from '../models/lumina2/gemma2-config.ts';
+import { type CaptionTokenizer, loadCaptionTokenizer } from '../models/lumina2/gemma2-prompt.ts';
+import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
+import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
+import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
+import { declareVaeDecoder, declareVaeEncoder } from '../models/lumina2/vae.ts';
+import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
+import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-programs.ts';
+import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
+import type { Session } from '../runtime/session.ts';
+import type { CompiledProgram } from '../tensor/index.ts';
+import { TaskError } from './error.ts';
+import type { StarModel } from './star-model.ts';
+
+export interface DiffusionDecoder {
+  readonly transformer: { readonly config: LuminaTransformerConfig; readonly weights: PartWeights };
+  readonly vae: { readonly config: VaeConfig; readonly weights: PartWeights };
+  readonly textEncoder: { readonly config: Gemma2Config; readonly weights: PartWeights };
+  readonly tokenizer: CaptionTokenizer;
+  readonly scheduler: SchedulerConfig;
+}
+
+/**
+ * Opens and checks all parts.
+ * @throws TaskError `not_supported` for a model without a diffusion decoder, ConfigError for a part that is missing or not
+ *   supported, CheckpointError for weights that do not fit.
+ */
+export async function openDiffusionDecoder({ folder }: StarModel): Promise<DiffusionDecoder> {
+  const { pixelDecoder, star } = folder;
+  if (!pixelDecoder) {
+    throw new TaskError('not_supported', `${folder.configFile} names no pixel_decoder; use decoder vq`);
+  }
+  const parts = await openLumina2Folder(pixelDecoder.folder);
+  const [transformer, vae, textEncoder, scheduler] = await Promise.all([
+    readJsonFile(parts.transformer.configFile).then((value) =>
+      parseLuminaTransformerConfig(value, parts.transformer.configFile),
+    ),
+    readJsonFile(parts.vae.configFile).then((value) => parseVaeConfig(value, parts.vae.configFile)),
+    readJsonFile(parts.textEncoder.configFile).then((value) => parseGemma2Config(value, parts.textEncoder.configFile)),
+    readJsonFile(parts.scheduler.configFile).then((value) => parseSchedulerConfig(value, parts.scheduler.configFile)),
+  ]);
+  requireFit(parts.transformer.configFile, 'cap_feat_dim', transformer.captionDim, textEncoder.hiddenSize);
+  requireFit(parts.transformer.configFile, 'in_channels', transformer.latentChannels, vae.latentChannels);
+  const overlay = (part: keyof typeof overlayPrefixes) => ({
+    file: folder.checkpointFile,
+    prefix: overlayPrefixes[part],
+  });
+  const { codebookDim } = star.pixelEncoder;
+  return {
+    transformer: {
+      config: transformer,
+      weights: await openPartWeights(
+        parts.transformer,
+        (declare) => declareLuminaTransformer(declare, transformer, { codebookDim }),
+        { folder: folder.folder, overlay: overlay('transformer') },
+      ),
+    },
+    vae: {
+      config: vae,
+      weights: await openPartWeights(
+        parts.vae,
+        (declare) => [declareVaeEncoder(declare, vae), declareVaeDecoder(declare, vae)],
+        { folder: folder.folder, overlay: overlay('vae') },
+      ),
+    },
+    textEncoder: {
+      config: textEncoder,
+      weights: await openPartWeights(parts.textEncoder, (declare) => declareGemma2(declare, textEncoder), {
+        folder: folder.folder,
+        ignore: (name) => unusedInGemma2(name, textEncoder),
+      }),
+    },
+    tokenizer: await loadCaptionTokenizer(parts.tokenizer.folder, textEncoder.vocabSize),
+    scheduler,
+  };
+}
+
+function requireFit(file: string, path: string, value: number, other: number): void {
+  if (value === other) return;
+  throw new ConfigError(file, {
+    code: 'config_invalid',
+    path,
+    expected: `${other}, as in the part beside it`,
+    got: `${value}`,
+  });
+}
+
+/** Pixels of a latent patch's side: a resolution is a multiple of it. */
+export function resolutionStep({ transformer, vae }: DiffusionDecoder): number {
+  return vae.config.downsampling * transformer.config.patchSize;
+}
+
+export type DiffusionProgram =
+  | 'text encoder'
+  | 'code maps'
+  | 'embedding maps'
+  | 'vae encoder'
+  | 'denoiser'
+  | 'vae decoder';
+
+export interface DiffusionSizes {
+  /** Pixels on a side of the picture. */
+  readonly resolution: number;
+  /** Tokens of a caption, padding included. */
+  readonly captionTokens: number;
+}
+
+/** Loads a program; whoever loads it frees it. */
+export function loadProgram(
+  model: StarModel,
+  decoder: DiffusionDecoder,
+  name: DiffusionProgram,
+  sizes: DiffusionSizes,
+): Promise<Session> {
+  const { weightsFolder, program } = programOf(model, decoder, name, sizes);
+  return model.runtime.load(program, { weightsFolder });
+}
+
+function programOf(
+  { folder, weights }: StarModel,
+  { transformer, vae, textEncoder }: DiffusionDecoder,
+  name: DiffusionProgram,
+  { resolution, captionTokens }: DiffusionSizes,
+): { readonly program: CompiledProgram; readonly weightsFolder: string } {
+  const { pixelEncoder } = folder.star;
+  const side = resolution / vae.config.downsampling;
+  const grid = { rows: side, columns: side };
+  switch (name) {
+    case 'text encoder':
+      return {
+        program: compileGemma2(textEncoder.weights.declare, textEncoder.config, captionTokens),
+        weightsFolder: textEncoder.weights.folder,
+      };
+    case 'code maps':
+    case 'embedding maps': {
+      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side };
+      const from = name === 'code maps' ? 'codes' : 'embeddings';
+      return {
+        program: compileCodeMaps(weights.declare, pixelEncoder, sizes, from),
+        weightsFolder: weights.folder,
+      };
+    }
+    case 'vae encoder':
+      return {
+        program: compileVaeEncoder(vae.weights.declare, vae.config, grid),
+        weightsFolder: vae.weights.folder,
+      };
+    case 'denoiser':
+      return {
+        program: compileDenoiser(transformer.weights.declare, transformer.config, {
+          codebookDim: pixelEncoder.codebookDim,
+          height: side,
+          width: side,
+        }),
+        weightsFolder: transformer.weights.folder,
+      };
+    case 'vae decoder':
+      return {
+        program: compileVaeDecoder(vae.weights.declare, vae.config, grid),
+        weightsFolder: vae.weights.folder,
+      };
+  }
+}
