@@ -188,7 +188,7 @@ describe('inspect', () => {
     const sum = [...engine, 'semantic encoder'].reduce((total, name) => total + 4 * parts[name]!.parameters, 0);
     expect(memory.understand).toMatchObject({ weights: sum, cachePerToken: 3 * 2 * 2 * 16 * 4 });
     expect(memory.edit).toMatchObject({ cachePerToken: 2 * 5 * 2 * 2 * 16 * 4, cacheLongest: 4096 * 2560 });
-    expect(json.diffusionDecoder).toMatchObject({ named: true, present: false, supported: false });
+    expect(json.diffusionDecoder).toMatchObject({ named: true, present: true, supported: false });
     expect(json.threads).toBe(1);
   });
 
