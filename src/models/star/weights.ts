@@ -8,7 +8,7 @@ import { matchEntries } from '../../checkpoint/match.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import type { Checkpoint } from '../../checkpoint/source.ts';
 import { type Declare, parameterShapes, within } from '../../nn/parameters.ts';
-import { cast, constant, type Tensor, weight } from '../../tensor/index.ts';
+import { type FileWeights, fileWeights } from '../file-weights.ts';
 import { declareVisionEncoder } from '../qwen25vl/vision-encoder.ts';
 import { declareCodebook, declareVqDecoder, declareVqEncoder, usageName } from '../vq/tokenizer.ts';
 import type { ModelFolder } from './folder.ts';
@@ -26,14 +26,7 @@ export interface WeightsPart {
 }
 
 /** The weights of a model folder, found and checked, none in memory. */
-export interface StarWeights {
-  /** Gives a parameter as float32. */
-  readonly declare: Declare;
-  /** Reads one parameter into memory. */
-  read(name: string): Promise<Float32Array>;
-  /** Folder that the programs' weight locations are relative to. */
-  readonly folder: string;
-  readonly entries: ReadonlyMap<string, TensorEntry>;
+export interface StarWeights extends FileWeights {
   readonly parts: readonly WeightsPart[];
   readonly warnings: readonly string[];
 }
@@ -102,52 +95,15 @@ export async function openStarWeights(model: ModelFolder): Promise<StarWeights> 
         name === `pixel_encoder.${usageName}` ||
         (tied && name === 'llm.lm_head.weight'),
     });
-    const strided = await readStrided(entries, sources);
+    const checkpoints = sources.map(({ checkpoint }) => checkpoint);
     return {
-      declare: (name, shape) => declareFrom(entries, strided, model.folder, name, shape),
-      read: (name) => readParameter(entries, name),
-      folder: model.folder,
-      entries,
+      ...(await fileWeights(entries, checkpoints, model.folder)),
       parts: listParts(entries, model.folder),
       warnings: sources.flatMap(({ checkpoint }) => checkpoint.warnings),
     };
   } finally {
     for (const checkpoint of opened) await checkpoint[Symbol.asyncDispose]();
   }
-}
-
-/** Tensors that do not lie row by row in their file are the exception; they are read now and travel inside the program. */
-async function readStrided(entries: ReadonlyMap<string, TensorEntry>, sources: readonly Source[]) {
-  const values = new Map<string, Float32Array>();
-  for (const [name, entry] of entries) {
-    if (!entry.strides) continue;
-    const source = sources.find(({ checkpoint }) => checkpoint.entries.get(entry.name) === entry)!;
-    values.set(name, (await source.checkpoint.readFloat32(entry.name)).data);
-  }
-  return values;
-}
-
-function declareFrom(
-  entries: ReadonlyMap<string, TensorEntry>,
-  strided: ReadonlyMap<string, Float32Array>,
-  folder: string,
-  name: string,
-  shape: readonly number[],
-): Tensor {
-  const value = strided.get(name);
-  if (value) return constant('float32', shape, value);
-  const entry = entries.get(name);
-  if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
-  const file = path.relative(folder, entry.file).split(path.sep).join('/');
-  const location = { file, offset: entry.offset, byteLength: entry.byteLength };
-  return cast(weight(name, entry.dtype, shape, location), 'float32');
-}
-
-async function readParameter(entries: ReadonlyMap<string, TensorEntry>, name: string): Promise<Float32Array> {
-  const entry = entries.get(name);
-  if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
-  await using checkpoint = await openCheckpoint(entry.file);
-  return (await checkpoint.readFloat32(entry.name)).data;
 }
 
 const partNames: readonly [prefix: string, part: string][] = [
