@@ -28,6 +28,13 @@ import {
 import { type PerceptualNet, perceptualLoss } from './perceptual-loss.ts';
 import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
+/**
+ * What tokenizer training trains: all of it, or the decoder alone, so that codes stay what they are and models that have
+ * learned to draw with them stay good.
+ */
+export const tokenizerParts = ['all', 'decoder'] as const;
+export type TokenizerParts = (typeof tokenizerParts)[number];
+
 export interface TokenizerShapes {
   /** Pictures of a step. */
   readonly batch: number;
@@ -48,16 +55,16 @@ export interface TokenizerShapes {
    * false: always quantized.
    */
   readonly warmUp?: boolean;
+  /** What is trained. Default all. */
+  readonly train?: TokenizerParts;
   /** Adds `weight` times the perceptual loss; default none. */
   readonly perceptual?: PerceptualNet & { readonly weight: number };
 }
 
 /** The stage that trains encoder, codebook and decoder on pictures in [−1, 1]. */
-export function tokenizerStage(
-  config: VqConfig,
-  { batch, imageSize, givenFeatures = false, reportPictures = false, warmUp = false, perceptual }: TokenizerShapes,
-  weights: QuantizerLossOptions = {},
-): Stage {
+export function tokenizerStage(config: VqConfig, shapes: TokenizerShapes, weights: QuantizerLossOptions = {}): Stage {
+  const { batch, imageSize, givenFeatures = false, reportPictures = false, warmUp = false, perceptual } = shapes;
+  const whole = shapes.train !== 'decoder';
   const { codebookDim, chMult } = config;
   const side = imageSize / 2 ** (chMult.length - 1);
   const declareAll = (declare: Declare) => {
@@ -77,7 +84,9 @@ export function tokenizerStage(
         : []),
       ...(warmUp ? [{ name: 'quantized', dtype: 'float32', shape: [1] } as const] : []),
     ],
-    trained: parameterShapes(declareAll),
+    trained: parameterShapes((declare) =>
+      whole ? declareAll(declare) : declareVqDecoder(within(declare, 'pixel_encoder'), config),
+    ),
     loss: (declare, { picture, pre_quant, quantized: share }) => {
       const { encoder, codebook, decoder } = declareAll(declare);
       const own = vqEncode(picture!, encoder, config);
@@ -90,8 +99,9 @@ export function tokenizerStage(
       const seen = perceptual && perceptualLoss(reconstruction, picture!, declare, perceptual);
       const drawn = seen ? add(pixels, multiply(seen, perceptual.weight)) : pixels;
       const coded = [losses.codebook, losses.commitment, losses.entropy].reduce(add);
+      const learned = add(drawn, share ? multiply(coded, reshape(share, [])) : coded);
       return {
-        loss: add(drawn, share ? multiply(coded, reshape(share, [])) : coded),
+        loss: whole ? learned : drawn,
         reported: {
           recon_mse: pixels,
           ...(seen ? { perceptual_loss: seen } : {}),

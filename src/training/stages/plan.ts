@@ -95,7 +95,11 @@ function trainedOf(
         declareVisionEncoder(within(declare, 'llm.visual'), qwen.vision);
       });
     case 'tokenizer':
-      return tokenizerStage(star.pixelEncoder, { batch: 1, imageSize: star.pixelEncoder.imageSize }).trained;
+      return tokenizerStage(star.pixelEncoder, {
+        batch: 1,
+        imageSize: star.pixelEncoder.imageSize,
+        train: recipe.stages.tokenizer!.train,
+      }).trained;
     case 'generation':
       return trainedPictureParts(star, qwen, 'generate');
     case 'instruction':

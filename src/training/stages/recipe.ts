@@ -5,6 +5,7 @@ import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
 import { recipeSchema } from '../recipe.ts';
+import { tokenizerParts } from '../tokenizer-loss.ts';
 import { understandingParts } from '../understanding-loss.ts';
 
 const share = z.number().min(0).max(1);
@@ -49,6 +50,10 @@ export const tokenizerRecipe = recipeSchema({
     ),
   reviveEvery: whole(0).default(100).describe('Steps between revivals of dead codes; 0 leaves them. Default 100.'),
   reviveUntil: share.default(0.8).describe('Part of the training after which none is revived. Default 0.8.'),
+  train: z
+    .enum(tokenizerParts)
+    .default('all')
+    .describe('What is trained: all, or the decoder alone, which leaves the codes as they are. Default all.'),
   heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
 });
 

@@ -93,6 +93,7 @@ async function taskOf(
         entropyWeight: settings.entropyWeight,
         entropyTemperature: settings.entropyTemperature,
         perceptualWeight: settings.perceptualWeight,
+        train: settings.train,
         quantizeFrom: Math.floor(settings.quantizeFrom * steps),
         reviveEvery: settings.reviveEvery,
         reviveUntil: Math.floor(settings.reviveUntil * steps),

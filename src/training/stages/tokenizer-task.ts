@@ -10,7 +10,7 @@ import { toImages } from '../../tasks/pictures.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
 import type { TrainingTask } from '../task.ts';
-import { tokenizerStage } from '../tokenizer-loss.ts';
+import { type TokenizerParts, tokenizerStage } from '../tokenizer-loss.ts';
 import { CodebookHealth } from './codebook-health.ts';
 import { EvaluationProgram, nothingFrozen } from './evaluation-program.ts';
 import { StreamData } from './stream-data.ts';
@@ -27,6 +27,8 @@ export interface TokenizerSettings extends Required<QuantizerLossOptions> {
   readonly quantizeFrom: number;
   /** Of the perceptual loss by the model's semantic encoder as it is; 0 leaves it out. */
   readonly perceptualWeight: number;
+  /** The decoder alone is trained with codes from the first step on, and no code is revived. */
+  readonly train: TokenizerParts;
   /** No code is revived in the last steps, from this one on: a code that has just moved makes pictures worse at first. */
   readonly reviveUntil: number;
 }
@@ -43,11 +45,13 @@ export interface TokenizerData {
 export function tokenizerTask(model: StarModel, data: TokenizerData, settings: TokenizerSettings): TrainingTask {
   const { pixelEncoder } = model.folder.star;
   const { imageSize, codebookSize, codebookDim } = pixelEncoder;
-  const { batch, seed, reviveEvery, quantizeFrom, accumulate, reviveUntil, perceptualWeight, ...weights } = settings;
+  const { batch, seed, accumulate, reviveUntil, perceptualWeight, train, ...others } = settings;
+  const { quantizeFrom: warmUpSteps, reviveEvery: patience, ...weights } = others;
+  const [quantizeFrom, reviveEvery] = train === 'all' ? [warmUpSteps, patience] : [0, 0];
   const perceptual = { qwen: model.folder.qwen, processor: model.imageProcessor, weight: perceptualWeight };
-  const shapes = { batch, imageSize, warmUp: true, ...(perceptualWeight > 0 ? { perceptual } : {}) };
+  const shapes = { batch, imageSize, warmUp: true, train, ...(perceptualWeight > 0 ? { perceptual } : {}) };
   const frozen =
-    perceptualWeight > 0
+    perceptualWeight > 0 || train === 'decoder'
       ? { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder }
       : nothingFrozen;
   const stage = tokenizerStage(pixelEncoder, shapes, weights);
