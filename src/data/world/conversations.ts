@@ -71,13 +71,14 @@ export function* pictureConversations(
   { classes, grid, edit }: ConversationOptions,
 ): Generator<WorldConversation, never, void> {
   const chance = chanceOf(seed, streams.picture);
-  const changed = chance.happens(0.45) ? edit(scene, seed) : undefined;
+  // Places are a third of a row, and soon learned: most rows go to questions.
+  const changed = chance.happens(0.2) ? edit(scene, seed) : undefined;
   if (changed) {
     yield { kind: 'edit cells', question: changed.instruction, answer: { cells: cellWords(changed.target, grid) } };
-  } else if (chance.happens(0.3)) {
+  } else if (chance.happens(0.1)) {
     yield { kind: 'picture cells', question: chance.pick(copyRequests), answer: { cells: cellWords(scene, grid) } };
   }
-  if (chance.happens(0.4)) {
+  if (chance.happens(0.15)) {
     const kind = chance.pick(['geneval', 'free', 'dense'] as const);
     const question = chance.pick(captionRequests[kind]);
     yield { kind: 'caption', question, answer: describeScene(scene, seed, kind) };
