@@ -1,0 +1,104 @@
+/**
+ * The loss of alignment: the diffusion decoder learns to draw pictures from their codes. Flow matching (Lipman et al. 2022):
+ * a latent `sigma · noise + (1 − sigma) · latents` is shown, and the way from noise to latent, `latents − noise`, is asked
+ * for, as the published `Lumina2Decoder.forward` does without a weighting of sigmas. Only the transformer is trained;
+ * latents come from the frozen VAE, captions from the frozen text encoder.
+ *
+ * For guidance each condition is dropped now and then, and all of that is the data's doing: zeros for code embeddings, zeros
+ * for the source's latent, and the empty prompt's states and mask for a caption. The published code draws one number p a
+ * picture and drops the caption where p < 2u, the source where u ≤ p < 3u and the codes where p is at most a probability of
+ * their own; pictures with a source never see codes.
+ */
+
+import {
+  codeMaps,
+  declareLuminaTransformer,
+  luminaTransformer,
+  targetHalf,
+  withSource,
+} from '../models/lumina2/transformer.ts';
+import type { LuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
+import { overlayPrefixes } from '../models/lumina2/weights.ts';
+import type { StarConfig } from '../models/star/config.ts';
+import { type Declare, parameterShapes, within } from '../nn/parameters.ts';
+import { add, type CompiledProgram, multiply, reduceMean, reshape, square, subtract } from '../tensor/index.ts';
+import { compileLoss, type LossOptions, type Stage } from './stage.ts';
+
+/** The sizes of the models that the stage joins. */
+export interface AlignmentModels {
+  readonly transformer: LuminaTransformerConfig;
+  readonly pixelEncoder: Pick<StarConfig['pixelEncoder'], 'codebookDim' | 'gridSize'>;
+}
+
+export interface AlignmentShapes {
+  /** Pictures of a step. */
+  readonly batch: number;
+  /** Pixels on a side of a latent, a multiple of the patch size. */
+  readonly latentSize: number;
+  /** Tokens of a caption, padding counted. */
+  readonly captionTokens: number;
+  /** Reports `prediction`, of the latents' shape. Default false. */
+  readonly reportPrediction?: boolean;
+}
+
+/**
+ * The stage that trains the diffusion transformer. Its data: `latents`, `noise` and `source_latents` of one shape (latents
+ * shifted and scaled as the VAE's configuration says), `sigma [batch]` in [0, 1], `code_embeddings [batch, codes,
+ * codebookDim]`, `caption [batch, captionTokens, captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
+ */
+export function alignmentStage(
+  { transformer: config, pixelEncoder: { codebookDim, gridSize } }: AlignmentModels,
+  { batch, latentSize, captionTokens, reportPrediction = false }: AlignmentShapes,
+): Stage {
+  const declareAll = (declare: Declare) =>
+    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), config, { codebookDim });
+  const latentShape = [batch, config.latentChannels, latentSize, latentSize];
+  return {
+    name: 'alignment',
+    data: [
+      { name: 'latents', dtype: 'float32', shape: latentShape },
+      { name: 'noise', dtype: 'float32', shape: latentShape },
+      { name: 'sigma', dtype: 'float32', shape: [batch] },
+      { name: 'code_embeddings', dtype: 'float32', shape: [batch, gridSize ** 2, codebookDim] },
+      { name: 'source_latents', dtype: 'float32', shape: latentShape },
+      { name: 'caption', dtype: 'float32', shape: [batch, captionTokens, config.captionDim] },
+      { name: 'caption_mask', dtype: 'int64', shape: [batch, captionTokens] },
+    ],
+    trained: parameterShapes(declareAll),
+    loss: (declare, { latents, noise, sigma, code_embeddings, source_latents, caption, caption_mask }) => {
+      const share = reshape(sigma!, [batch, 1, 1, 1]);
+      const noisy = add(multiply(share, noise!), multiply(subtract(1, share), latents!));
+      const codes = codeMaps(code_embeddings!, gridSize, [latentSize, latentSize]);
+      const whole = luminaTransformer(
+        {
+          states: withSource({ latents: noisy, source: source_latents!, codes }),
+          timestep: subtract(1, sigma!),
+          caption: caption!,
+          captionMask: caption_mask!,
+        },
+        declareAll(declare),
+        config,
+      );
+      const prediction = targetHalf(whole);
+      const apart = square(subtract(prediction, subtract(latents!, noise!)));
+      const perSample = reduceMean(apart, { axes: [1, 2, 3] });
+      return {
+        loss: reduceMean(perSample),
+        reported: { per_sample_mse: perSample, ...(reportPrediction ? { prediction } : {}) },
+      };
+    },
+  };
+}
+
+/**
+ * The program of the stage's loss from its data: `loss`, `per_sample_mse [batch]`, `prediction` where asked for, and
+ * `grad.<name>` of trained parameters.
+ */
+export function compileAlignmentLoss(
+  declare: Declare,
+  models: AlignmentModels,
+  shapes: AlignmentShapes,
+  options?: LossOptions,
+): CompiledProgram {
+  return compileLoss(alignmentStage(models, shapes), declare, options);
+}
