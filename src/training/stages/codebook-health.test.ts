@@ -17,9 +17,9 @@ describe('CodebookHealth', () => {
   it('moves codes that nothing chose to features of the last batch', () => {
     const health = new CodebookHealth(4, 2, 1);
     for (let step = 1; step <= 8; step++) health.observe(codes(0, 2), features(10, 11, 20, 21));
-    const codebook = Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7);
+    const codebook = Float32Array.of(10, 11, 2, 3, 20, 21, 6, 7);
     expect(health.revive(codebook, 8)).toEqual([1, 3]);
-    expect([...codebook.subarray(0, 2), ...codebook.subarray(4, 6)]).toEqual([0, 1, 4, 5]);
+    expect([...codebook.subarray(0, 2), ...codebook.subarray(4, 6)]).toEqual([10, 11, 20, 21]);
     for (const code of [1, 3]) {
       expect([
         [10, 11],
@@ -38,6 +38,17 @@ describe('CodebookHealth', () => {
     for (let step = 1; step <= 8; step++) health.observe(codes(...new Array<number>(101).fill(0)), features(...places));
     expect(health.revive(codebook, 8)).toEqual([1, 2]);
     expect([...codebook]).toEqual([0, 0, 5, 5, 5, 5]);
+  });
+
+  it('moves twins: of codes nearer to each other than places to their codes only the most chosen stays', () => {
+    const health = new CodebookHealth(4, 2, 1);
+    const codebook = Float32Array.of(0.1, 0, 0, 0, 0, 0.1, 9, 9);
+    const places = [...Array.from({ length: 6 }, () => [0, 0]).flat(), 7, 9, 9, 9];
+    for (let step = 1; step <= 8; step++) health.observe(codes(0, 1, 1, 1, 2, 1, 3, 3), features(...places));
+    // A mean squared distance of (0.01 + 0.01 + 4) / 8: the three at the origin are one.
+    expect(health.revive(codebook, 8)).toEqual([0, 2]);
+    expect([...codebook.subarray(2, 4), ...codebook.subarray(6)]).toEqual([0, 0, 9, 9]);
+    for (const code of [0, 2]) expect([...codebook.subarray(2 * code, 2 * code + 2)]).toEqual([7, 9]);
   });
 
   it('lays all codes over the features, the rare ones too', () => {

@@ -72,19 +72,37 @@ export class CodebookHealth {
   };
 
   /**
-   * Moves dead codes of `codebook [codes, dim]` (changed in place) to features of the last batches, drawn by chance.
+   * Moves dead codes of `codebook [codes, dim]` (changed in place) to features of the last batches, drawn by chance, and with
+   * them twins: codes that lie nearer to one chosen more often than places lie to their codes on average. A plain ground would
+   * keep dozens of codes that look alike, and what chooses among them is noise to whatever learns to predict them.
    * @returns the codes that were moved
    */
   revive(codebook: Float32Array, step: number): number[] {
+    if (this.#chosen.length === 0) return [];
     const limit = Math.min(patience, Math.floor(step / 4));
-    const dead = [...this.#idle.keys()].filter((code) => this.#idle[code]! >= limit);
-    if (dead.length === 0 || this.#chosen.length === 0) return [];
     const distances = Float64Array.from(this.#chosen, (code, place) => this.#distance(codebook, code, place));
-    const places = this.#draw(distances, dead.length, step);
-    dead.forEach((code, index) => {
+    const twins = this.#twins(codebook, distances.reduce((a, b) => a + b, 0) / distances.length);
+    const moved = [...this.#idle.keys()].filter((code) => this.#idle[code]! >= limit || twins.has(code));
+    if (moved.length === 0) return [];
+    const places = this.#draw(distances, moved.length, step);
+    moved.forEach((code, index) => {
       this.#move(codebook, code, places[index]!);
     });
-    return dead;
+    return moved;
+  }
+
+  /** Of the codes of the last batches those within `reach` (squared) of one chosen more often that is no twin itself. */
+  #twins(codebook: Float32Array, reach: number): Set<number> {
+    const counts = new Map<number, number>();
+    for (const code of this.#chosen) counts.set(code, (counts.get(code) ?? 0) + 1);
+    const kept: number[] = [];
+    const twins = new Set<number>();
+    for (const [code] of [...counts].sort(([a, often], [b, oftener]) => oftener - often || a - b)) {
+      const near = kept.some((other) => squaredDistance(codebook, code, codebook, other, this.#dim, reach) < reach);
+      if (near) twins.add(code);
+      else kept.push(code);
+    }
+    return twins;
   }
 
   /**
@@ -107,11 +125,7 @@ export class CodebookHealth {
   }
 
   #distance(codebook: Float32Array, code: number, place: number): number {
-    let sum = 0;
-    for (let axis = 0; axis < this.#dim; axis++) {
-      sum += (this.#features[place * this.#dim + axis]! - codebook[code * this.#dim + axis]!) ** 2;
-    }
-    return sum;
+    return squaredDistance(this.#features, place, codebook, code, this.#dim);
   }
 
   /** Places drawn by their weights; a place may come more than once. */
@@ -157,6 +171,20 @@ export class CodebookHealth {
       codebook_tokens: total,
     };
   }
+}
+
+/** Between row `i` of `a` and row `j` of `b`; once it is over `most`, only that it is. */
+function squaredDistance(
+  a: Float32Array,
+  i: number,
+  b: Float32Array,
+  j: number,
+  dim: number,
+  most = Number.POSITIVE_INFINITY,
+): number {
+  let sum = 0;
+  for (let axis = 0; axis < dim && sum <= most; axis++) sum += (a[i * dim + axis]! - b[j * dim + axis]!) ** 2;
+  return sum;
 }
 
 /** The newest in front, at most `length` together. */
