@@ -66,6 +66,11 @@ describe.each(referenceVariants)('%s', (variant) => {
       ...new Set(rows.filter((row) => row.status === status).map((row) => row.file)),
     ];
     expect(files('pass')).toEqual([
+      'diffusion_edit',
+      'diffusion_generate',
+      'diffusion_text_encoder',
+      'diffusion_transformer',
+      'diffusion_vae',
       'edit',
       'generate_cfg1',
       'generate_cfg3',
@@ -73,20 +78,14 @@ describe.each(referenceVariants)('%s', (variant) => {
       'generate_reasoning',
       'sampling',
       'text',
+      'train_diffusion',
       'train_generation',
       'understand',
       'vision',
       'vq',
     ]);
     // A tensor that no check looks at would be listed as well.
-    expect(files('not supported')).toEqual([
-      'diffusion_edit',
-      'diffusion_generate',
-      'diffusion_text_encoder',
-      'diffusion_transformer',
-      'diffusion_vae',
-      'train_diffusion',
-    ]);
+    expect(files('not supported')).toEqual([]);
   });
 });
 
@@ -143,6 +142,14 @@ describe('a folder whose expectations are wrong', () => {
     await lose(file('generate_cfg1.safetensors'), 'prefill_base_hidden');
     await lose(file('vq.safetensors'), 'grad_decoder_conv_out');
     await lose(file('train_generation.safetensors'), 'grad.pixel_output_head.bias');
+    await lose(file('diffusion_vae.safetensors'), 'moments_logvar');
+    await spoil(file('diffusion_generate.safetensors'), (bytes, offsetOf) =>
+      bytes.writeFloatLE(9, offsetOf('step_latents') + 4),
+    );
+    await spoil(file('train_diffusion.safetensors'), (bytes, offsetOf) => {
+      bytes.writeFloatLE(1, offsetOf('grad.x_embedder.weight'));
+      bytes.write('grad.norm_out.linear_9', bytes.indexOf('grad.norm_out.linear_2'));
+    });
     await writeFile(file('sampling.safetensors'), 'not a safetensors file');
     await rm(file('image_odd_size.png'));
     const meta = JSON.parse(await readFile(file('meta.json'), 'utf8'));
@@ -151,16 +158,20 @@ describe('a folder whose expectations are wrong', () => {
     await writeFile(file('meta.json'), JSON.stringify(meta));
     await writeFile(file('notes.txt'), 'of a stranger');
     rows = await rowsOf(folder);
-  });
+  }, 120_000);
 
   it('fails exactly the rows that are concerned', () => {
     expect(failures(rows).map((row) => `${row.file}: ${row.what}`)).toEqual([
+      'diffusion_generate: latents after each step',
+      'diffusion_vae: logarithm of their variance',
       'edit: image',
       'generate_cfg1: base hidden states',
       'generate_cfg3: tokens',
       'generate_reasoning: answer',
       'sampling: the file',
       'text: logits',
+      'train_diffusion: grad.norm_out.linear_9.weight',
+      'train_diffusion: grad.x_embedder.weight',
       'train_generation: grad.pixel_output_head.bias',
       'understand: the check',
       'vision: image_odd_size.png',
@@ -172,6 +183,8 @@ describe('a folder whose expectations are wrong', () => {
   it.each([
     ['generate_cfg3', 'tokens', /^first difference at 5: \d+, expected 7$/],
     ['text', 'logits', /^largest error at 0: .*, expected 1000$/],
+    ['diffusion_generate', 'latents after each step', /^largest error at 1: .*, expected 9$/],
+    ['train_diffusion', 'grad.norm_out.linear_9.weight', /^the diffusion transformer has no such parameter$/],
     ['edit', 'image', /^not comparable at 0: .*, expected NaN$/],
     ['generate_cfg1', 'base hidden states', /generate_cfg1\.safetensors: there is no tensor prefill_base_hidden$/],
     ['generate_reasoning', 'answer', /^first difference at \d+: .*, expected ".*!"$/],
@@ -200,13 +213,22 @@ describe('starstack verify', () => {
     const { verified, passed, failed, notSupported, rows, ...rest } = JSON.parse(stdout());
     expect({ verified, passed, failed, notSupported }).toEqual({
       verified: false,
-      passed: 9,
-      failed: 4,
-      notSupported: 6,
+      passed: 13,
+      failed: 8,
+      notSupported: 0,
     });
     expect(rest).toMatchObject({ device: { chosen: 'cpu' }, threads: 1 });
-    expect(rows).toHaveLength(19);
-    expect(failures(rows).map((row) => row.file)).toEqual(['generate_cfg3', 'text', 'text', 'understand']);
+    expect(rows).toHaveLength(21);
+    expect(failures(rows).map((row) => row.file)).toEqual([
+      'diffusion_edit',
+      'diffusion_generate',
+      'diffusion_text_encoder',
+      'generate_cfg3',
+      'text',
+      'text',
+      'train_diffusion',
+      'understand',
+    ]);
     for (const row of failures(rows)) expect(row.note).toMatch(/meta\.json: .*JSON/);
   });
 

@@ -19,7 +19,8 @@ export interface PictureValues extends CommonValues {
   readonly progress?: boolean;
 }
 
-export const interruptNote = 'Stopping after this row; what is drawn will be saved. Ctrl-C again quits at once.';
+export const interruptNote =
+  'Stopping after this row or step; what is drawn will be saved. Ctrl-C again quits at once.';
 
 export function addPictureOptions(command: Command, schema: z.ZodObject, defaultName: string): Command {
   addTaskOptions(command, schema, [
@@ -30,6 +31,12 @@ export function addPictureOptions(command: Command, schema: z.ZodObject, default
     { flags: '--top-p <p>', number: true },
     { flags: '--temperature <t>', number: true },
     { flags: '--decoder <name>' },
+    { flags: '--steps <n>', number: true },
+    { flags: '--resolution <pixels>', number: true },
+    { flags: '--diffusion-guidance <w>', number: true },
+    { flags: '--image-guidance <w>', number: true },
+    { flags: '--guidance-window <from,to>', numbers: true },
+    { flags: '--image-guidance-window <from,to>', numbers: true },
   ]);
   return command
     .option(
@@ -96,6 +103,8 @@ async function follow({ star, values, events }: Drawing): Promise<PictureResult>
       progress.start(rows);
     } else if (event.type === 'picture-progress') {
       progress.update(event.doneTokens, event.totalTokens, rows, count);
+    } else if (event.type === 'diffusion-progress') {
+      progress.denoise(event.doneSteps, event.totalSteps);
     } else if (event.type === 'preview-available') {
       const names = pictureNames(values.preview!, event.previews.length);
       for (const [index, preview] of event.previews.entries()) await saveImage(names[index]!, preview);

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { type EditOptions, pictureOptionsSchema } from '../tasks/options.ts';
 import { addPictureOptions, checkPictureFiles, drawAndSave, interruptNote, type PictureValues } from './draw.ts';
 import { Interrupt } from './interrupt.ts';
-import { addModelOption, addRuntimeOptions, givenOptions, loadStar } from './options.ts';
+import { addModelOption, addRuntimeOptions, addTaskOptions, givenOptions, loadStar } from './options.ts';
 import { readTextArgument } from './text-argument.ts';
 
 export function editCommand(): Command {
@@ -16,6 +16,7 @@ export function editCommand(): Command {
     .argument('<instruction>', 'what to change; - for standard input');
   addModelOption(command);
   addPictureOptions(command, pictureOptionsSchema, 'edit-SEED.png');
+  addTaskOptions(command, pictureOptionsSchema, [{ flags: '--vq-guidance <w>', number: true }]);
   return addRuntimeOptions(command).action(edit);
 }
 

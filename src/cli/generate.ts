@@ -41,7 +41,8 @@ async function generate(prompt: string | undefined, values: GenerateValues): Pro
   }
   await using star = await loadStar(values);
   const warnings: TaskWarning[] = [];
-  const saved = recipe === undefined ? { options: {}, unknown: [] } : settingsOf(recipe);
+  const given = givenOptions(generateOptionsSchema, values);
+  const saved = recipe === undefined ? { options: {}, unknown: [] } : settingsOf(recipe, given.decoder);
   if (recipe) {
     const here = await fingerprintOf(star.model.folder);
     if (here !== recipe.fingerprint) {
@@ -54,7 +55,6 @@ async function generate(prompt: string | undefined, values: GenerateValues): Pro
     }
   }
   using interrupt = new Interrupt(interruptNote);
-  const given = givenOptions(generateOptionsSchema, values);
   const options = {
     ...saved.options,
     ...given,

@@ -2,7 +2,9 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Command } from 'commander';
+import { StarError } from '../errors.ts';
 import { alignColumns } from '../evaluation/report.ts';
+import { openDiffusionDecoder } from '../tasks/diffusion-decoder.ts';
 import { fingerprintOf } from '../tasks/recipe.ts';
 import { StarModel } from '../tasks/star-model.ts';
 import { estimateMemory } from './memory.ts';
@@ -53,17 +55,36 @@ async function describeModel(model: StarModel) {
       ...(folder.pixelEncoderFile ? { pixelEncoder: relative(folder.pixelEncoderFile) } : {}),
       unused,
     },
-    diffusionDecoder: {
-      named: folder.pixelDecoder !== undefined,
-      present: folder.pixelDecoder?.present ?? false,
-      supported: false,
-      ...(folder.pixelDecoder ? { folder: relative(folder.pixelDecoder.folder) } : {}),
-    },
+    diffusionDecoder: await describeDecoder(model),
     memory: estimateMemory(model),
     device: runtime.device,
     threads: runtime.threads,
     warnings: weights.warnings,
   };
+}
+
+interface DecoderReport {
+  readonly named: boolean;
+  readonly present: boolean;
+  readonly supported: boolean;
+  readonly folder?: string;
+  /** Why it is not supported though it is there. */
+  readonly problem?: string;
+}
+
+/** Opens the diffusion decoder: configurations, tokenizer and headers, no weights. */
+async function describeDecoder(model: StarModel): Promise<DecoderReport> {
+  const { folder, pixelDecoder } = model.folder;
+  if (!pixelDecoder) return { named: false, present: false, supported: false };
+  const found = { named: true, present: pixelDecoder.present, folder: path.relative(folder, pixelDecoder.folder) };
+  if (!pixelDecoder.present) return { ...found, supported: false };
+  try {
+    await openDiffusionDecoder(model);
+    return { ...found, supported: true };
+  } catch (error) {
+    if (!StarError.isInstance(error)) throw error;
+    return { ...found, supported: false, problem: error.message };
+  }
 }
 
 /** Weight files beside the ones that are read, because another file carries their part already. */
@@ -141,19 +162,19 @@ function configurationRows({ configuration }: Report): string[][] {
 }
 
 function fileRows({ files, diffusionDecoder: decoder }: Report): string[][] {
-  const presence = decoder.present ? 'present' : 'not in the folder';
   return [
     ['configuration', files.configuration],
     ['checkpoint', files.checkpoint],
     ['language model', files.languageModel],
-    [
-      'diffusion decoder',
-      decoder.named
-        ? `${decoder.folder}: ${presence}; optional, not supported yet`
-        : 'none named; pictures come from the VQ decoder',
-    ],
+    ['diffusion decoder', decoderCell(decoder)],
     ...(files.unused.length > 0 ? [['not needed', files.unused.join(', ')]] : []),
   ];
+}
+
+function decoderCell({ named, present, supported, folder, problem }: DecoderReport): string {
+  if (!named) return 'none named; pictures come from the VQ decoder';
+  if (!present) return `${folder}: not in the folder; optional`;
+  return `${folder}: ${supported ? 'for --decoder diffusion' : `cannot be used: ${problem}`}`;
 }
 
 function formatMemory({ memory, configuration }: Report): string {

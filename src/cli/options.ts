@@ -24,21 +24,29 @@ export function parseNumber(word: string): number {
   return Number(word);
 }
 
+/** Numbers with commas between them. */
+export function parseNumbers(words: string): number[] {
+  return words.split(',').map(parseNumber);
+}
+
 /** An option of a task, with a value placeholder such as `<n>`; without one it is a switch. */
 export interface TaskFlag {
   readonly flags: string;
   readonly number?: boolean;
+  /** Numbers with commas between them. */
+  readonly numbers?: boolean;
   /** What the default is, where the schema leaves it to the model folder. */
   readonly fallback?: string;
 }
 
 /** Adds options of a task; each flag in camel case is a key of the schema. */
 export function addTaskOptions(command: Command, schema: z.ZodObject, flags: readonly TaskFlag[]): Command {
-  for (const { flags: text, number, fallback } of flags) {
+  for (const { flags: text, number, numbers, fallback } of flags) {
     const option = new Option(text);
     const prose = descriptionOf(schema.shape[option.attributeName()] as z.ZodType);
     option.description = fallback ? `${prose} Default: ${fallback}.` : prose;
     if (number) option.argParser(parseNumber);
+    if (numbers) option.argParser(parseNumbers);
     command.addOption(option);
   }
   return command;

@@ -1,7 +1,7 @@
 /** Recipes of saved pictures as options of a new one. */
 import { readFile, stat } from 'node:fs/promises';
 import type { ImageRecipe } from '../tasks/generated-image.ts';
-import { generateOptionsSchema } from '../tasks/options.ts';
+import { diffusionOptionNames, generateOptionsSchema } from '../tasks/options.ts';
 import { readRecipe } from '../tasks/recipe.ts';
 import { UsageError } from './failure.ts';
 
@@ -28,12 +28,22 @@ export async function readSavedRecipe(file: string): Promise<ImageRecipe> {
 /** What belongs to a run and not to a picture, so that no recipe may set it. */
 const ofTheRun = ['count', 'preview', 'signal', 'onAbort', 'seed'];
 
-/** The settings of a recipe as options, and the names of those that no option has. */
-export function settingsOf({ seed, settings }: ImageRecipe): { options: Record<string, unknown>; unknown: string[] } {
+/**
+ * The settings of a recipe as options, and the names of those that no option has.
+ * @param decoder that is asked for, whatever the recipe's: with `vq` the settings of the diffusion decoder are left out.
+ */
+export function settingsOf(
+  { seed, settings }: ImageRecipe,
+  decoder?: unknown,
+): { options: Record<string, unknown>; unknown: string[] } {
   const known = new Set(Object.keys(generateOptionsSchema.shape).filter((key) => !ofTheRun.includes(key)));
   const entries = Object.entries(settings);
+  const needless: readonly string[] = decoder === 'vq' ? diffusionOptionNames : [];
   return {
-    options: { ...Object.fromEntries(entries.filter(([key]) => known.has(key))), seed },
+    options: {
+      ...Object.fromEntries(entries.filter(([key]) => known.has(key) && !needless.includes(key))),
+      seed,
+    },
     unknown: entries.filter(([key]) => !known.has(key)).map(([key]) => key),
   };
 }

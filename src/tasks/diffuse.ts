@@ -1,18 +1,19 @@
 /** From VQ codes to finished pictures through the diffusion decoder: what generating and editing share. */
 import type { RgbImage } from '../image/rgb-image.ts';
-import { captionFeeds, framePrompt, tokenizeCaption } from '../models/lumina2/gemma2-prompt.ts';
+import { type CaptionTokens, captionFeeds, framePrompt, tokenizeCaption } from '../models/lumina2/gemma2-prompt.ts';
 import { type DiffusionGuidance, guidedBranches, type WeightedBranch } from '../models/lumina2/guidance.ts';
 import { type NoiseSchedule, noiseSchedule } from '../models/lumina2/scheduler.ts';
 import { latentNoise, latentStreams, zeroLatents } from '../models/lumina2/vae-programs.ts';
 import { vqPixelValues } from '../models/vq/image-transform.ts';
 import type { RemoteTensor } from '../runtime/remote-tensor.ts';
-import type { Session } from '../runtime/session.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import {
   type DiffusionDecoder,
   type DiffusionProgram,
   type DiffusionSizes,
+  largestResolution,
   loadProgram,
+  type ProgramTurn,
   resolutionStep,
 } from './diffusion-decoder.ts';
 import { AbortedError, TaskError } from './error.ts';
@@ -43,6 +44,11 @@ export interface DiffusionProgress {
   readonly totalSteps: number;
   /** `[pictures, latentChannels, rows, columns]` after the step. */
   readonly latents: () => Promise<TensorValue>;
+  /**
+   * What the autoencoder makes of these latents, `[pictures, 3, resolution, resolution]` in [−1, 1]. It is loaded beside the
+   * transformer when it is first asked for, and stays until the end.
+   */
+  readonly picture: () => Promise<TensorValue>;
 }
 
 /**
@@ -51,9 +57,7 @@ export interface DiffusionProgress {
  */
 export function requireResolution(task: string, decoder: DiffusionDecoder, resolution: number): void {
   const step = resolutionStep(decoder);
-  const [, rows, columns] = decoder.transformer.config.ropePositions;
-  // The source stands below the picture.
-  const most = step * Math.min(Math.floor(rows / 2), columns);
+  const most = largestResolution(decoder);
   if (resolution % step === 0 && resolution <= most) return;
   throw new TaskError(
     'option_invalid',
@@ -62,17 +66,33 @@ export function requireResolution(task: string, decoder: DiffusionDecoder, resol
   );
 }
 
+/** The text as the text encoder reads it; `dropped` of its tokens found no place. */
+export function captionOf(
+  { tokenizer }: DiffusionDecoder,
+  { text, systemPrompt, captionTokens }: Pick<Diffusion, 'text' | 'systemPrompt' | 'captionTokens'>,
+): CaptionTokens {
+  return tokenizeCaption(framePrompt(text, systemPrompt), tokenizer, captionTokens);
+}
+
+/** The noise levels of a denoising. @throws RangeError for steps of which the decoder's schedule makes nothing. */
+export function scheduleOf(
+  decoder: DiffusionDecoder,
+  { steps, resolution }: Pick<Diffusion, 'steps' | 'resolution'>,
+): NoiseSchedule {
+  return noiseSchedule(decoder.scheduler, steps, (resolution / resolutionStep(decoder)) ** 2);
+}
+
 /**
  * Decodes; tells each step of the denoising. Programs are loaded one after another and leave when they are done.
  * @returns the pictures, `[pictures, 3, resolution, resolution]` in [−1, 1]
- * @throws AbortedError between two steps once the signal is aborted.
+ * @throws AbortedError before a step once the signal is aborted; after the last one the picture is finished.
  */
 export async function* diffuse(
   model: StarModel,
   decoder: DiffusionDecoder,
   diffusion: Diffusion,
 ): AsyncGenerator<DiffusionProgress, TensorValue, void> {
-  const { task, codes, resolution, steps, seed, guidance, signal } = diffusion;
+  const { task, codes, resolution, seed } = diffusion;
   requireResolution(task, decoder, resolution);
   const load = (name: DiffusionProgram) => loadProgram(model, decoder, name, diffusion);
   const { latentChannels, downsampling } = decoder.vae.config;
@@ -80,48 +100,67 @@ export async function* diffuse(
   const pictures = 'shape' in codes ? codes.shape[0]! : codes.length;
   const shape = [pictures, latentChannels, side, side];
 
+  heedAbort(diffusion);
   const told = {
     source: await sourceLatents(load, diffusion, shape),
     codes: await mapsOf(load, codes),
     ...(await captionStates(load, decoder, diffusion)),
   };
-  const schedule = noiseSchedule(decoder.scheduler, steps, (resolution / resolutionStep(decoder)) ** 2);
-  let latents: TensorValue | RemoteTensor = diffusion.start ?? latentNoise(shape, seed, latentStreams.start);
-  {
-    await using denoiser = await load('denoiser');
-    try {
-      for (let step = 0; step < steps; step++) {
-        if (signal?.aborted) throw new AbortedError(task, signal.reason);
-        const feeds = { ...told, ...stepFeeds(schedule, step, guidedBranches(task, guidance, step, steps)), latents };
-        const results = await denoiser.run(feeds, { keep: ['next.latents'] });
-        const next = results['next.latents'] as RemoteTensor;
-        if ('dispose' in latents) await latents.dispose();
-        latents = next;
-        yield { doneSteps: step + 1, totalSteps: steps, latents: () => next.read() };
-      }
-      if ('dispose' in latents) {
-        const last = latents;
-        latents = await last.read();
-        await last.dispose();
-      }
-    } finally {
-      if ('dispose' in latents) await latents.dispose();
-    }
+  let vae: ProgramTurn | undefined;
+  const decode = async (latents: Latents) => {
+    vae ??= await load('vae decoder');
+    return (await vae.session.run({ latents }, { outputs: ['picture'] })).picture as TensorValue;
+  };
+  try {
+    const start = diffusion.start ?? latentNoise(shape, seed, latentStreams.start);
+    return await decode(yield* denoise(load, start, told, scheduleOf(decoder, diffusion), diffusion, decode));
+  } finally {
+    await vae?.[Symbol.asyncDispose]();
   }
-  await using vae = await load('vae decoder');
-  const { picture } = await vae.run({ latents }, { outputs: ['picture'] });
-  return picture as TensorValue;
 }
 
-type Load = (name: DiffusionProgram) => Promise<Session>;
+type Load = (name: DiffusionProgram) => Promise<ProgramTurn>;
+type Latents = TensorValue | RemoteTensor;
+
+function heedAbort({ task, signal }: Diffusion): void {
+  if (signal?.aborted) throw new AbortedError(task, signal.reason);
+}
+
+/** From noise to the latents of pictures. */
+async function* denoise(
+  load: Load,
+  start: TensorValue,
+  told: Readonly<Record<string, TensorValue>>,
+  schedule: NoiseSchedule,
+  diffusion: Diffusion,
+  decode: (latents: Latents) => Promise<TensorValue>,
+): AsyncGenerator<DiffusionProgress, TensorValue, void> {
+  const { task, guidance, steps } = diffusion;
+  heedAbort(diffusion);
+  await using denoiser = await load('denoiser');
+  let latents: Latents = start;
+  try {
+    for (let step = 0; step < steps; step++) {
+      heedAbort(diffusion);
+      const feeds = { ...told, ...stepFeeds(schedule, step, guidedBranches(task, guidance, step, steps)), latents };
+      const results = await denoiser.session.run(feeds, { keep: ['next.latents'] });
+      const next = results['next.latents'] as RemoteTensor;
+      if ('dispose' in latents) await latents.dispose();
+      latents = next;
+      yield { doneSteps: step + 1, totalSteps: steps, latents: () => next.read(), picture: () => decode(next) };
+    }
+    return 'dispose' in latents ? await latents.read() : latents;
+  } finally {
+    if ('dispose' in latents) await latents.dispose();
+  }
+}
 
 /** The empty caption and the text's, for branches to choose from. */
-async function captionStates(load: Load, { tokenizer }: DiffusionDecoder, diffusion: Diffusion) {
-  const { text, systemPrompt, captionTokens } = diffusion;
-  const captions = ['', framePrompt(text, systemPrompt)].map((each) => tokenizeCaption(each, tokenizer, captionTokens));
+async function captionStates(load: Load, decoder: DiffusionDecoder, diffusion: Diffusion) {
+  const empty = tokenizeCaption('', decoder.tokenizer, diffusion.captionTokens);
+  const feeds = captionFeeds([empty, captionOf(decoder, diffusion)]);
   await using encoder = await load('text encoder');
-  const feeds = captionFeeds(captions);
-  return { captions: (await encoder.run(feeds)).states as TensorValue, caption_mask: feeds.mask };
+  return { captions: (await encoder.session.run(feeds)).states as TensorValue, caption_mask: feeds.mask };
 }
 
 async function mapsOf(load: Load, codes: Diffusion['codes']): Promise<TensorValue> {
@@ -130,7 +169,7 @@ async function mapsOf(load: Load, codes: Diffusion['codes']): Promise<TensorValu
   const feeds: Record<string, TensorValue> = given
     ? { embeddings: codes }
     : { codes: int64([codes.length, codes[0]!.length], codes.flat()) };
-  const { maps } = await program.run(feeds);
+  const { maps } = await program.session.run(feeds);
   return maps as TensorValue;
 }
 
@@ -140,7 +179,7 @@ async function sourceLatents(load: Load, { source, resolution }: Diffusion, shap
   await using encoder = await load('vae encoder');
   const picture = 'shape' in source ? source : vqPixelValues(source, resolution);
   const feeds = { picture, noise: zeroLatents([1, ...shape.slice(1)]) };
-  const { latents } = await encoder.run(feeds, { outputs: ['latents'] });
+  const { latents } = await encoder.session.run(feeds, { outputs: ['latents'] });
   const one = (latents as TensorValue).data as Float32Array;
   const all = zeroLatents(shape);
   for (let index = 0; index < shape[0]!; index++) all.data.set(one, index * one.length);

@@ -1,6 +1,7 @@
 /**
  * The diffusion decoder of a model folder: sizes, tokenizer and where the weights lie. Nothing large is in memory; each program
- * is loaded for its turn and leaves when it is done, so that text encoder, transformer and autoencoder are never there together.
+ * is loaded for its turn and leaves when it is done, so that text encoder, transformer and autoencoder are never there together,
+ * unless the model was loaded with `keepDecoder`.
  */
 import { ConfigError } from '../models/config-error.ts';
 import { readJsonFile } from '../models/config-file.ts';
@@ -8,7 +9,7 @@ import { compileCodeMaps, compileDenoiser } from '../models/lumina2/denoiser.ts'
 import { openLumina2Folder } from '../models/lumina2/folder.ts';
 import { compileGemma2, declareGemma2, unusedInGemma2 } from '../models/lumina2/gemma2.ts';
 import { type Gemma2Config, parseGemma2Config } from '../models/lumina2/gemma2-config.ts';
-import { type CaptionTokenizer, loadCaptionTokenizer } from '../models/lumina2/gemma2-prompt.ts';
+import { type CaptionTokenizer, defaultCaptionTokens, loadCaptionTokenizer } from '../models/lumina2/gemma2-prompt.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
 import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
@@ -29,12 +30,24 @@ export interface DiffusionDecoder {
   readonly scheduler: SchedulerConfig;
 }
 
+const opened = new WeakMap<StarModel, Promise<DiffusionDecoder>>();
+
 /**
- * Opens and checks all parts.
+ * Opens and checks all parts, once for a model.
  * @throws TaskError `not_supported` for a model without a diffusion decoder, ConfigError for a part that is missing or not
  *   supported, CheckpointError for weights that do not fit.
  */
-export async function openDiffusionDecoder({ folder }: StarModel): Promise<DiffusionDecoder> {
+export function openDiffusionDecoder(model: StarModel): Promise<DiffusionDecoder> {
+  const known = opened.get(model);
+  if (known) return known;
+  const decoder = openParts(model);
+  opened.set(model, decoder);
+  // What failed may be tried again.
+  decoder.catch(() => opened.delete(model));
+  return decoder;
+}
+
+async function openParts({ folder }: StarModel): Promise<DiffusionDecoder> {
   const { pixelDecoder, star } = folder;
   if (!pixelDecoder) {
     throw new TaskError('not_supported', `${folder.configFile} names no pixel_decoder; use decoder vq`);
@@ -99,6 +112,18 @@ export function resolutionStep({ transformer, vae }: DiffusionDecoder): number {
   return vae.config.downsampling * transformer.config.patchSize;
 }
 
+/** Pixels on a side of the largest picture that the transformer has positions for. */
+export function largestResolution(decoder: DiffusionDecoder): number {
+  const [, rows, columns] = decoder.transformer.config.ropePositions;
+  // The source stands below the picture.
+  return resolutionStep(decoder) * Math.min(Math.floor(rows / 2), columns);
+}
+
+/** Tokens of a caption as published, or the most that the transformer has positions for: the picture's own comes after them. */
+export function captionTokensOf({ transformer }: DiffusionDecoder): number {
+  return Math.min(defaultCaptionTokens, transformer.config.ropePositions[0] - 1);
+}
+
 export type DiffusionProgram =
   | 'text encoder'
   | 'code maps'
@@ -114,15 +139,39 @@ export interface DiffusionSizes {
   readonly captionTokens: number;
 }
 
-/** Loads a program; whoever loads it frees it. */
-export function loadProgram(
+/** A program that is loaded. Disposing of its turn frees it, unless the model keeps its decoder. */
+export interface ProgramTurn extends AsyncDisposable {
+  readonly session: Session;
+}
+
+export async function loadProgram(
   model: StarModel,
   decoder: DiffusionDecoder,
   name: DiffusionProgram,
   sizes: DiffusionSizes,
-): Promise<Session> {
-  const { weightsFolder, program } = programOf(model, decoder, name, sizes);
-  return model.runtime.load(program, { weightsFolder });
+): Promise<ProgramTurn> {
+  const load = () => {
+    const { weightsFolder, program } = programOf(model, decoder, name, sizes);
+    return model.runtime.load(program, { weightsFolder });
+  };
+  if (!model.keepDecoder) {
+    const session = await load();
+    return { session, [Symbol.asyncDispose]: () => session.dispose() };
+  }
+  const size = name === 'text encoder' ? sizes.captionTokens : sizes.resolution;
+  return { session: await keptSession(decoder, `${name} ${size}`, load), [Symbol.asyncDispose]: async () => {} };
+}
+
+const keptSessions = new WeakMap<DiffusionDecoder, Map<string, Promise<Session>>>();
+
+/** Sessions that stay until the runtime goes. */
+function keptSession(decoder: DiffusionDecoder, key: string, load: () => Promise<Session>): Promise<Session> {
+  const sessions = keptSessions.get(decoder) ?? new Map<string, Promise<Session>>();
+  keptSessions.set(decoder, sessions);
+  const session = sessions.get(key) ?? load();
+  sessions.set(key, session);
+  session.catch(() => sessions.delete(key));
+  return session;
 }
 
 function programOf(

@@ -1,7 +1,9 @@
 /** Drawing pictures from a prompt: what generating and editing share. */
 import type { RgbImage } from '../image/rgb-image.ts';
-import { AbortedError, TaskError } from './error.ts';
-import type { PictureEvent, PictureResult, TaskWarning } from './events.ts';
+import type { Session } from '../runtime/session.ts';
+import { captionWarnings, type DiffusionDrawing, diffusionSettings, drawDiffusion } from './draw-diffusion.ts';
+import { AbortedError } from './error.ts';
+import type { PictureEvent, PictureResult } from './events.ts';
 import { GeneratedImage, type ImageRecipe } from './generated-image.ts';
 import { type ResolvedPictureOptions, samplingOf } from './options.ts';
 import { decodeCodes, toImages } from './pictures.ts';
@@ -18,8 +20,10 @@ export interface Drawing {
   /** Two branches: the prompt and the unconditional one. */
   readonly prompt: EnginePrompt;
   readonly options: ResolvedPictureOptions;
+  /** What the diffusion decoder draws from the tokens. Default: the VQ decoder draws. */
+  readonly diffusion?: DiffusionDrawing | undefined;
   readonly thought?: string;
-  readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  readonly settings?: ImageRecipe['settings'];
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -28,25 +32,71 @@ export async function* drawPictures(
   model: StarModel,
   drawing: Drawing,
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const { options, task } = drawing;
-  const { pixelEncoder, modelName } = model.folder.star;
-  const { numTokens, gridSize, codebookSize } = pixelEncoder;
+  const { options, task, diffusion } = drawing;
+  const { numTokens } = model.folder.star.pixelEncoder;
   const { count, guidance, signal, onAbort } = options;
-  if (options.decoder === 'diffusion') {
-    throw new TaskError('not_supported', `${task}: the diffusion decoder is not supported yet; use decoder vq`);
-  }
   const seed = chooseSeed(options.seed, count);
   const branches = guidance === 1 ? drawing.prompt.branches.slice(0, 1) : drawing.prompt.branches;
   requireContext(model, task, branches[0]!.length, numTokens);
+  const unread = diffusion ? captionWarnings(diffusion) : [];
   if (signal?.aborted && onAbort === 'throw') throw new AbortedError(task, signal.reason);
   yield { type: 'picture-start', seed, totalTokens: numTokens, count };
   const beforeLoad = performance.now();
   const engine = await model.session('engine');
   const started = performance.now();
+  const codes = yield* drawTokens(model, engine, { ...drawing, prompt: { ...drawing.prompt, branches } }, seed);
+  const drawn = performance.now();
+  const doneTokens = codes[0]!.length;
+  let partial = doneTokens < numTokens ? `${doneTokens} of ${numTokens} tokens; the rest of the picture is grey` : '';
+  const diffused = diffusion && !partial ? yield* drawDiffusion(model, diffusion, codes, seed, options) : undefined;
+  if (diffused && !diffused.pictures) {
+    const { doneSteps, totalSteps } = diffused;
+    partial = `${doneSteps} of ${totalSteps} steps of the diffusion decoder; the picture is the VQ decoder's`;
+  }
+  const denoised = performance.now();
+  const pictures = diffused?.pictures ?? (await decodePartial(model, codes));
+  const decoded = performance.now();
+  const recipe = await recipeOf(model, drawing);
+  const images: GeneratedImage[] = [];
+  for (const [index, picture] of pictures.entries()) {
+    const image = new GeneratedImage(picture, codes[index]!, { ...recipe, seed: seed + index }, !partial);
+    images.push(image);
+    yield { type: 'image-end', index, image };
+  }
+  const result: PictureResult = {
+    images,
+    seed,
+    ...(drawing.thought === undefined ? {} : { thought: drawing.thought }),
+    finishReason: partial ? 'aborted' : 'complete',
+    warnings: [
+      ...(diffused ? unread : []),
+      ...(partial ? [{ code: 'picture_partial', message: `stopped after ${partial}` }] : []),
+    ],
+    timings: {
+      ...drawing.timings,
+      load: started - beforeLoad,
+      tokens: drawn - started,
+      ...(diffused ? { diffusion: denoised - drawn } : {}),
+      ...(diffused?.pictures ? {} : { decode: decoded - denoised }),
+    },
+    device: model.runtime.device.chosen,
+  };
+  yield { type: 'picture-end', result };
+  return result;
+}
+
+/** The codes of the pictures, `[pictures][places]`; fewer than a picture has where an abort is to keep what is done. */
+async function* drawTokens(
+  model: StarModel,
+  engine: Session,
+  { task, prompt, options }: Drawing,
+  seed: number,
+): AsyncGenerator<PictureEvent, number[][], void> {
+  const { numTokens, gridSize, codebookSize } = model.folder.star.pixelEncoder;
+  const { count, guidance, signal, onAbort } = options;
   const codes: number[][] = Array.from({ length: count }, () => []);
-  let aborted = false;
   const run = {
-    prompt: { ...drawing.prompt, branches },
+    prompt,
     drawPicture: true,
     editPicture: task === 'edit',
     images: count,
@@ -66,54 +116,35 @@ export async function* drawPictures(
     }
     if (signal?.aborted && chunk.doneTokens < numTokens) {
       if (onAbort === 'throw') throw new AbortedError(task, signal.reason);
-      aborted = true;
       break;
     }
   }
-  const drawn = performance.now();
-  const pictures = await decodePartial(model, codes);
-  const decoded = performance.now();
-  const settings = {
-    guidance,
-    topK: options.topK,
-    topP: options.topP,
-    temperature: options.temperature,
-    decoder: options.decoder,
-    ...drawing.settings,
+  return codes;
+}
+
+/** What all pictures of a drawing have in their recipes. */
+async function recipeOf(
+  { folder }: StarModel,
+  { task, text, options, diffusion, settings, thought }: Drawing,
+): Promise<Omit<ImageRecipe, 'seed'>> {
+  const { guidance, topK, topP, temperature, decoder } = options;
+  return {
+    version: 1,
+    task,
+    prompt: text,
+    model: folder.star.modelName,
+    fingerprint: await fingerprintOf(folder),
+    settings: {
+      guidance,
+      topK,
+      topP,
+      temperature,
+      decoder,
+      ...(diffusion ? diffusionSettings(diffusion) : {}),
+      ...settings,
+    },
+    ...(thought === undefined ? {} : { thought }),
   };
-  const fingerprint = await fingerprintOf(model.folder);
-  const images: GeneratedImage[] = [];
-  for (const [index, picture] of pictures.entries()) {
-    const recipe: ImageRecipe = {
-      version: 1,
-      task,
-      prompt: drawing.text,
-      seed: seed + index,
-      model: modelName,
-      fingerprint,
-      settings,
-      ...(drawing.thought === undefined ? {} : { thought: drawing.thought }),
-    };
-    const image = new GeneratedImage(picture, codes[index]!, recipe, !aborted);
-    images.push(image);
-    yield { type: 'image-end', index, image };
-  }
-  const warnings: TaskWarning[] = [];
-  if (aborted) {
-    const message = `stopped after ${codes[0]!.length} of ${numTokens} tokens; the rest of the picture is grey`;
-    warnings.push({ code: 'picture_partial', message });
-  }
-  const result: PictureResult = {
-    images,
-    seed,
-    ...(drawing.thought === undefined ? {} : { thought: drawing.thought }),
-    finishReason: aborted ? 'aborted' : 'complete',
-    warnings,
-    timings: { ...drawing.timings, load: started - beforeLoad, tokens: drawn - started, decode: decoded - drawn },
-    device: model.runtime.device.chosen,
-  };
-  yield { type: 'picture-end', result };
-  return result;
 }
 
 function previewOf(

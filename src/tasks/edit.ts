@@ -4,26 +4,35 @@ import { enlargeToMinimum } from '../models/qwen25vl/image-processor.ts';
 import { mropePositions } from '../models/qwen25vl/positions.ts';
 import { buildEditPrompt, type PromptSegment } from '../models/star/prompt.ts';
 import { drawPictures } from './draw.ts';
+import { chooseDiffusion } from './draw-diffusion.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
 import { requireText } from './generate.ts';
-import { type EditOptions, parseOptions, pictureOptionsSchema } from './options.ts';
+import { type EditOptions, parsePictureOptions, pictureOptionsSchema } from './options.ts';
 import { encodeCodes, encodeSemantic, publishedMaxPixels } from './pictures.ts';
 import type { StarModel } from './star-model.ts';
 import type { EnginePrompt } from './token-loop.ts';
 
-/** Redraws a picture as the instruction says. The result has the model's size, whatever the source's. */
+/** Redraws a picture as the instruction says. The result has the decoder's size, whatever the source's. */
 export async function* edit(
   model: StarModel,
   image: RgbImage,
   instruction: string,
   options: EditOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const resolved = parseOptions(pictureOptionsSchema, options, 'edit');
+  const resolved = parsePictureOptions(pictureOptionsSchema, options, 'edit');
   requireText('edit', 'instruction', instruction);
+  const chosen = await chooseDiffusion(model, 'edit', resolved);
   const started = performance.now();
   const prompt = await editPrompt(model, image, instruction);
   const timings = { encode: performance.now() - started };
-  return yield* drawPictures(model, { task: 'edit', text: instruction, prompt, options: resolved, timings });
+  return yield* drawPictures(model, {
+    task: 'edit',
+    text: instruction,
+    prompt,
+    options: resolved,
+    diffusion: chosen && { ...chosen, text: instruction, source: image },
+    timings,
+  });
 }
 
 /** The rows of an edit: VQ block, semantic block, instruction. */

@@ -46,6 +46,14 @@ export type PictureEvent =
   | { readonly type: 'picture-start'; readonly seed: number; readonly totalTokens: number; readonly count: number }
   /** After each row of tokens. */
   | { readonly type: 'picture-progress'; readonly doneTokens: number; readonly totalTokens: number }
-  | { readonly type: 'preview-available'; readonly doneTokens: number; readonly previews: readonly RgbImage[] }
+  /** After each step of the diffusion decoder, which begins when all tokens are done. */
+  | { readonly type: 'diffusion-progress'; readonly doneSteps: number; readonly totalSteps: number }
+  | {
+      readonly type: 'preview-available';
+      readonly doneTokens: number;
+      /** Steps of the diffusion decoder, where the previews are its own. */
+      readonly doneSteps?: number;
+      readonly previews: readonly RgbImage[];
+    }
   | { readonly type: 'image-end'; readonly index: number; readonly image: GeneratedImage }
   | { readonly type: 'picture-end'; readonly result: PictureResult };

@@ -3,12 +3,13 @@
 import { encodeChat } from '../models/qwen25vl/chat.ts';
 import { buildGenerationPrompt, buildReasoningPrompt, type GuidedPrompt } from '../models/star/prompt.ts';
 import { drawPictures } from './draw.ts';
+import { chooseDiffusion } from './draw-diffusion.ts';
 import { TaskError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
 import {
   type GenerateOptions,
   generateOptionsSchema,
-  parseOptions,
+  parsePictureOptions,
   type ResolvedGenerateOptions,
   samplingOf,
 } from './options.ts';
@@ -22,17 +23,22 @@ export async function* generate(
   text: string,
   options: GenerateOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const resolved = parseOptions(generateOptionsSchema, options, 'generate');
+  const resolved = parsePictureOptions(generateOptionsSchema, options, 'generate');
   requireText('generate', 'prompt', text);
+  const chosen = await chooseDiffusion(model, 'generate', resolved);
   const started = performance.now();
   const thought = resolved.reasoning ? yield* think(model, text, resolved) : undefined;
   const guided =
-    thought === undefined ? buildGenerationPrompt(model.chat, text) : buildReasoningPrompt(model.chat, text, thought);
+    thought === undefined
+      ? { ...buildGenerationPrompt(model.chat, text), answerPrompt: undefined }
+      : buildReasoningPrompt(model.chat, text, thought);
   return yield* drawPictures(model, {
     task: 'generate',
     text,
     prompt: guidedPrompt(guided),
     options: resolved,
+    // The thought, with the words that were appended to it, takes the prompt's place here too.
+    diffusion: chosen && { ...chosen, text: guided.answerPrompt ?? text },
     ...(thought === undefined ? {} : { thought }),
     settings: reasoningSettings(resolved),
     timings: resolved.reasoning ? { reasoning: performance.now() - started } : {},

@@ -3,6 +3,8 @@ import { encodePng } from '../image/png.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { type SavedImage, saveImage } from '../image/save.ts';
 
+export type RecipeSetting = string | number | boolean | readonly number[];
+
 /** What travels inside a saved PNG, as JSON in the text chunk `star`. */
 export interface ImageRecipe {
   readonly version: 1;
@@ -13,7 +15,7 @@ export interface ImageRecipe {
   readonly model: string;
   /** Tells model folders apart; see `fingerprintOf`. */
   readonly fingerprint: string;
-  readonly settings: Readonly<Record<string, string | number | boolean>>;
+  readonly settings: Readonly<Record<string, RecipeSetting>>;
   readonly thought?: string;
 }
 

@@ -3,6 +3,7 @@
  * Nothing is clamped: a value out of range is an error that names it.
  */
 import { z } from 'zod';
+import type { GuidanceWindow } from '../models/lumina2/guidance.ts';
 import type { GenerationConfig } from '../models/qwen25vl/generation-config.ts';
 import { TaskError } from './error.ts';
 
@@ -24,21 +25,67 @@ const onAbort = z
   .default('throw')
   .describe('What an abort does: throw, or end with what is done.');
 
+const guidance = z.number().min(0).max(1000);
+const guidanceWindow = z.custom<GuidanceWindow>(isWindow, 'expected two numbers, 0 <= from < to <= 2').optional();
+
+function isWindow(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 2 || value.some((end) => typeof end !== 'number')) return false;
+  const [from, to] = value as [number, number];
+  return from >= 0 && from < to && to <= 2;
+}
+
+/** Options of the diffusion decoder alone. Their defaults depend on the task, see `draw-diffusion.ts`. */
+const diffusionOptions = {
+  steps: z
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe('Denoising steps of the diffusion decoder. Default 40 to generate, 50 to edit.'),
+  resolution: z
+    .int()
+    .min(1)
+    .max(1 << 14)
+    .optional()
+    .describe("Pixels on a side of the diffusion decoder's picture. Default 1024, or the most that it can."),
+  diffusionGuidance: guidance
+    .optional()
+    .describe('How much the diffusion decoder heeds the text; 1 is off. Default 4.5 to generate, 3 to edit.'),
+  imageGuidance: guidance
+    .optional()
+    .describe(
+      'How much it heeds the tokens, or in an edit the source; 1 is off. Default 1.05 to generate, 1.8 to edit.',
+    ),
+  vqGuidance: guidance
+    .optional()
+    .describe('How much the diffusion decoder heeds the tokens of an edit; 0 is off. Not for generating. Default 1.'),
+  guidanceWindow: guidanceWindow.describe(
+    'When the diffusion guidance holds: in step s of n if from < s/n < to, so 0,1 leaves out the last. Default 0,1.',
+  ),
+  imageGuidanceWindow: guidanceWindow.describe('The same for the image guidance. Default 0,1.'),
+};
+
+export const diffusionOptionNames = Object.keys(diffusionOptions) as readonly (keyof typeof diffusionOptions)[];
+
 /** Picture options; defaults are the published README's. */
 export const pictureOptionsSchema = z.strictObject({
   seed: seed.optional(),
   count: z.int().min(1).max(64).default(1).describe('Images at once. Default 1.'),
-  guidance: z.number().min(0).max(1000).default(1.1).describe('Classifier-free guidance; 1 is off. Default 1.1.'),
+  guidance: guidance.default(1.1).describe('Classifier-free guidance; 1 is off. Default 1.1.'),
   topK: topK.default(1000).describe('Draw among the k likeliest codes; 0 keeps all. Default 1000.'),
   topP: topP
     .default(0.8)
     .describe('Draw among the likeliest codes whose probabilities reach p; 1 keeps all. Default 0.8.'),
   temperature: temperature.default(1).describe('Divides the logits; 0 is greedy. Default 1.'),
   decoder: z.enum(['vq', 'diffusion']).default('vq').describe('What turns codes into pixels. Default vq.'),
+  ...diffusionOptions,
   preview: z
     .enum(['none', 'linear', 'decoder'])
     .default('none')
-    .describe('A picture after each row: a linear map, or the real decoder. Default none.'),
+    .describe(
+      'A picture after each row: a linear map, or the VQ decoder; decoder also gives one after each denoising step, for ' +
+        "which the diffusion decoder's autoencoder is in memory beside its transformer. Default none.",
+    ),
   signal,
   onAbort,
 });
@@ -70,7 +117,7 @@ export const understandOptionsSchema = z.strictObject({
 });
 
 export type PictureOptions = z.input<typeof pictureOptionsSchema>;
-export type GenerateOptions = z.input<typeof generateOptionsSchema>;
+export type GenerateOptions = Omit<z.input<typeof generateOptionsSchema>, 'vqGuidance'>;
 export type EditOptions = PictureOptions;
 export type UnderstandOptions = z.input<typeof understandOptionsSchema>;
 export type ResolvedPictureOptions = z.output<typeof pictureOptionsSchema>;
@@ -90,6 +137,26 @@ export function parseOptions<Schema extends z.ZodType>(
   const given = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown>)?.[key], options);
   const got = issue.code === 'unrecognized_keys' ? '' : `, got ${JSON.stringify(given) ?? String(given)}`;
   throw new TaskError('option_invalid', `${task}: option ${name}: ${issue.message}${got}`, { option: name });
+}
+
+/** `parseOptions` for pictures: options that the chosen decoder or the task has no use for are refused too. */
+export function parsePictureOptions<Schema extends typeof pictureOptionsSchema>(
+  schema: Schema,
+  options: unknown,
+  task: 'generate' | 'edit',
+): z.output<Schema> {
+  const resolved = parseOptions(schema, options, task);
+  const refuse = (option: string, message: string) => {
+    throw new TaskError('option_invalid', `${task}: option ${option}: ${message}`, { option });
+  };
+  const given = diffusionOptionNames.find((name) => resolved[name] !== undefined);
+  if (resolved.decoder === 'vq' && given !== undefined) {
+    refuse(given, 'expected the decoder diffusion, which alone takes it, got decoder vq');
+  }
+  if (task === 'generate' && resolved.vqGuidance !== undefined) {
+    refuse('vqGuidance', 'expected an edit; a picture without a source heeds its tokens by imageGuidance');
+  }
+  return resolved;
 }
 
 /** How a token is drawn: what the engine is fed. */

@@ -14,7 +14,10 @@ const schema = z.object({
   seed: z.int().min(0),
   model: z.string().max(256),
   fingerprint: z.string().max(128),
-  settings: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])),
+  settings: z.record(
+    z.string().max(64),
+    z.union([z.string().max(4096), z.number(), z.boolean(), z.array(z.number()).max(64)]),
+  ),
   thought: z
     .string()
     .max(1 << 20)

@@ -16,6 +16,11 @@ import type { CompiledProgram } from '../tensor/index.ts';
 export interface LoadOptions extends RuntimeOptions {
   /** Compile the engine so that it also gives logits and prompt embeddings, for checking. Default false. */
   readonly trace?: boolean;
+  /**
+   * Keep the programs of the diffusion decoder loaded between pictures, for each resolution that was drawn: no loading for
+   * the next picture, but text encoder, transformer and autoencoder are in memory together. Default false.
+   */
+  readonly keepDecoder?: boolean;
 }
 
 /** The programs of a model. */
@@ -28,23 +33,30 @@ export class StarModel implements AsyncDisposable {
   readonly imageProcessor: ImageProcessorConfig;
   readonly runtime: Runtime;
   readonly trace: boolean;
+  readonly keepDecoder: boolean;
   /** Names of all key-value caches, the base's first. */
   readonly cacheNames: readonly string[];
   readonly #sessions = new Map<ProgramName, Promise<Session>>();
 
-  private constructor(parts: Pick<StarModel, 'folder' | 'weights' | 'chat' | 'imageProcessor' | 'runtime' | 'trace'>) {
+  private constructor(
+    parts: Pick<StarModel, 'folder' | 'weights' | 'chat' | 'imageProcessor' | 'runtime' | 'trace' | 'keepDecoder'>,
+  ) {
     this.folder = parts.folder;
     this.weights = parts.weights;
     this.chat = parts.chat;
     this.imageProcessor = parts.imageProcessor;
     this.runtime = parts.runtime;
     this.trace = parts.trace;
+    this.keepDecoder = parts.keepDecoder;
     const names = cacheNames(this.folder.star, this.folder.qwen);
     this.cacheNames = [...names.base, ...names.stack];
   }
 
   /** Opens a model folder in the published layout and starts a runtime; nothing large is in memory yet. */
-  static async open(path: string, { trace = false, ...options }: LoadOptions = {}): Promise<StarModel> {
+  static async open(
+    path: string,
+    { trace = false, keepDecoder = false, ...options }: LoadOptions = {},
+  ): Promise<StarModel> {
     const folder = await openModelFolder(path);
     const tokenizer = await loadTokenizer(folder.languageModelFolder);
     const chat = await loadChatFormat(folder.languageModelFolder, tokenizer);
@@ -52,7 +64,7 @@ export class StarModel implements AsyncDisposable {
     const imageProcessor = parseImageProcessorConfig(JSON.parse(await readFile(file, 'utf8')), file);
     const weights = await openStarWeights(folder);
     const runtime = await Runtime.create(options);
-    return new StarModel({ folder, weights, chat, imageProcessor, runtime, trace });
+    return new StarModel({ folder, weights, chat, imageProcessor, runtime, trace, keepDecoder });
   }
 
   /** The session of a program; the first call loads it. */

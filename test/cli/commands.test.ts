@@ -120,6 +120,21 @@ describe('generate', () => {
     expect((await readImage(inWork('generate-21.png'))).width).toBe(24);
   });
 
+  test('--decoder diffusion draws, and --from repeats it or takes the VQ decoder', async () => {
+    const words = ['--decoder', 'diffusion', '--resolution', '32', '--steps', '2', '--guidance-window', '0,0.75'];
+    const first = await generate('two plums', '--seed', '11', ...words, '-o', 'diffused.png');
+    expect(first.warnings.map((warning) => warning.code)).toEqual(['caption_cut']);
+    expect(Object.keys(first.timings)).toEqual(['load', 'tokens', 'diffusion']);
+    expect((await readImage(inWork('diffused.png'))).width).toBe(32);
+    const { settings } = readRecipe(await readFile(inWork('diffused.png')), 'diffused.png');
+    expect(settings).toMatchObject({ decoder: 'diffusion', steps: 2, resolution: 32, guidanceWindow: [0, 0.75] });
+    await generate('--from', 'diffused.png', '-o', 'diffused-again.png');
+    expect(await readFile(inWork('diffused-again.png'))).toEqual(await readFile(inWork('diffused.png')));
+    const vq = await generate('--from', 'diffused.png', '--decoder', 'vq', '-o', 'undiffused.png');
+    expect(vq.tokens).toEqual(first.tokens);
+    expect((await readImage(inWork('undiffused.png'))).width).toBe(24);
+  });
+
   test('--reasoning gives the thought, and a preview is written', async () => {
     const words = ['a plum', '--seed', '3', '--reasoning', '--reasoning-max-tokens', '4', '--preview', 'look.png'];
     const { thought } = await generate(...words, '-o', 'thought.png');
@@ -172,6 +187,14 @@ describe('edit', () => {
   });
 });
 
+test('--vq-guidance belongs to edit', async () => {
+  const words = ['edit', picture, 'make it green', '--decoder', 'diffusion', '--resolution', '32', '--steps', '2'];
+  const outcome = await starstack.run([...words, '--vq-guidance', '0.5', '-o', 'diffused-edit.png', '--json']);
+  jsonOf<PictureJson>(outcome);
+  const { settings } = readRecipe(await readFile(inWork('diffused-edit.png')), 'diffused-edit.png');
+  expect(settings).toMatchObject({ vqGuidance: 0.5, imageGuidance: 1.8 });
+});
+
 describe('inspect', () => {
   test('counts what is in the files', async () => {
     const json = jsonOf<{
@@ -188,14 +211,14 @@ describe('inspect', () => {
     const sum = [...engine, 'semantic encoder'].reduce((total, name) => total + 4 * parts[name]!.parameters, 0);
     expect(memory.understand).toMatchObject({ weights: sum, cachePerToken: 3 * 2 * 2 * 16 * 4 });
     expect(memory.edit).toMatchObject({ cachePerToken: 2 * 5 * 2 * 2 * 16 * 4, cacheLongest: 4096 * 2560 });
-    expect(json.diffusionDecoder).toMatchObject({ named: true, present: true, supported: false });
+    expect(json.diffusionDecoder).toMatchObject({ named: true, present: true, supported: true });
     expect(json.threads).toBe(1);
   });
 
   test('tells people the same', async () => {
     const { stdout, code } = await starstack.run(['inspect', models.b]);
     expect(code).toBe(0);
-    for (const word of ['Parts', 'Configuration', 'Files', 'Memory', 'Device', 'not supported yet']) {
+    for (const word of ['Parts', 'Configuration', 'Files', 'Memory', 'Device', 'for --decoder diffusion']) {
       expect(stdout).toContain(word);
     }
   });

@@ -1,9 +1,9 @@
 /** What the compiled program says, and how it ends, when something is wrong. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { beforeAll, expect, test } from 'vitest';
-import { installStarstack, picture } from './starstack.ts';
+import { installStarstack, models, picture } from './starstack.ts';
 
 const starstack = installStarstack();
 
@@ -29,6 +29,10 @@ function pngHeader(width: number, height: number): Buffer {
 }
 
 beforeAll(async () => {
+  const { pixel_decoder: _, ...bare } = JSON.parse(await readFile(path.join(models.a, 'STAR_tiny.json'), 'utf8'));
+  await mkdir(path.join(starstack.folder, 'bare'));
+  await writeFile(path.join(starstack.folder, 'bare/STAR_tiny.json'), JSON.stringify(bare));
+  await symlink(path.join(models.a, 'checkpoints'), path.join(starstack.folder, 'bare/checkpoints'));
   await writeFile(path.join(starstack.folder, 'bomb.png'), pngHeader(30_000, 30_000));
   await writeFile(path.join(starstack.folder, 'text.png'), 'not a picture');
 });
@@ -116,11 +120,41 @@ const cases: Record<string, Case> = {
     error: 'runtime_option_invalid',
     message: /device must be one of auto, cpu, webgpu/,
   },
-  'a decoder that is not there yet': {
-    words: ['generate', 'a plum', '--decoder', 'diffusion'],
+  "an option of the diffusion decoder's without it": {
+    words: ['generate', 'a plum', '--steps', '4'],
+    code: 2,
+    error: 'option_invalid',
+    message: /^option --steps: expected the decoder diffusion, which alone takes it, got decoder vq$/,
+  },
+  'a resolution that the diffusion decoder cannot do': {
+    words: ['edit', picture, 'make it green', '--decoder', 'diffusion', '--resolution', '40'],
+    code: 2,
+    error: 'option_invalid',
+    message: /^option --resolution: expected a multiple of 16 up to 256, got 40$/,
+  },
+  'a window that is none': {
+    words: ['generate', 'a plum', '--decoder', 'diffusion', '--guidance-window', '0.5,0.25'],
+    code: 2,
+    error: 'option_invalid',
+    message: /^option --guidance-window: expected two numbers, 0 <= from < to <= 2, got \[0.5,0.25\]$/,
+  },
+  'a window with a word in it': {
+    words: ['generate', 'a plum', '--guidance-window', '0,half'],
+    code: 2,
+    error: 'usage',
+    message: /'0,half' is invalid\. Expected a number/,
+  },
+  'guidance by the tokens where there is nothing to edit': {
+    words: ['generate', 'a plum', '--decoder', 'diffusion', '--vq-guidance', '1'],
+    code: 2,
+    error: 'usage',
+    message: /^unknown option '--vq-guidance'/,
+  },
+  'a model without a diffusion decoder': {
+    words: ['generate', 'a plum', '--decoder', 'diffusion', '--model', 'bare'],
     code: 1,
     error: 'not_supported',
-    message: /use decoder vq/,
+    message: /names no pixel_decoder; use decoder vq$/,
   },
   'an unknown command': { words: ['paint', 'a plum'], code: 2, error: 'usage', message: /^unknown command 'paint'/ },
   'a text without quotes': {

@@ -10,7 +10,7 @@ import { type ExpectedFile, VerifyError } from './expected.ts';
 import type { Compared, RowSheet, Tolerance } from './rows.ts';
 import { runOnce } from './runs.ts';
 
-const gradientTolerance: Tolerance = { tolerance: 1e-4, measure: 'relative' };
+export const gradientTolerance: Tolerance = { tolerance: 1e-4, measure: 'relative' };
 
 /**
  * For gradients of the tokenizer from its own features, which differ in their last digits (3e-6, in any float32

@@ -1,5 +1,10 @@
-/** Programs that exist for checking alone: all positions of a text at once, and the sampler's filter by itself. */
+/**
+ * Programs that exist for checking alone: all positions of a text at once, the sampler's filter by itself, and the diffusion
+ * transformer with both halves of its picture.
+ */
 
+import { declareLuminaTransformer, luminaTransformer } from '../../models/lumina2/transformer.ts';
+import type { LuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
 import type { Qwen25VLConfig } from '../../models/qwen25vl/config.ts';
 import { decoder } from '../../models/qwen25vl/text-decoder.ts';
 import { declareBase } from '../../models/star/parameters.ts';
@@ -42,4 +47,26 @@ export function compileFilterCheck(vocabulary: number): CompiledProgram {
   const nothing = full('float32', ['rows', vocabulary], filtered);
   const result = scatterElements(nothing, tokens, where(kept, sorted, filtered), 1);
   return compile({ name: 'filter check', inputs: [logits, ...Object.values(settings)], outputs: { filtered: result } });
+}
+
+/**
+ * STAR's diffusion transformer as the published one is called, the source below the picture: `sample [batch, latentChannels,
+ * height, width]` from `states [batch, latentChannels + codebookDim, height, width]`, `timestep`, `caption` and `caption_mask`.
+ * @param shape of the states.
+ */
+export function compileTransformerCheck(
+  declare: Declare,
+  config: LuminaTransformerConfig,
+  codebookDim: number,
+  shape: readonly number[],
+): CompiledProgram {
+  const states = input('states', 'float32', ['batch', config.latentChannels + codebookDim, ...shape.slice(2)]);
+  const conditions = {
+    timestep: input('timestep', 'float32', ['batch']),
+    caption: input('caption', 'float32', ['batch', 'tokens', config.captionDim]),
+    captionMask: input('caption_mask', 'int64', ['batch', 'tokens']),
+  };
+  const model = declareLuminaTransformer(declare, config, { codebookDim });
+  const sample = luminaTransformer({ states, ...conditions }, model, config);
+  return compile({ name: 'transformer check', inputs: [states, ...Object.values(conditions)], outputs: { sample } });
 }

@@ -9,6 +9,8 @@ const maximumBytes = 16 * 1024 * 1024;
 const text = z.string().max(1 << 16);
 const ids = z.array(z.int().min(0)).max(1 << 16);
 
+const guidances = { guidance_scale: z.number(), img_guidance_scale: z.number() };
+
 const parts = {
   tokenizer: z.array(z.object({ text, ids, decoded: text })),
   chat_prompt: text,
@@ -22,6 +24,15 @@ const parts = {
     template_prefix_ids: ids,
   }),
   edit: z.object({ instruction: text }),
+  diffusion: z.object({
+    prompt: text,
+    system_prompt: text,
+    max_sequence_length: z.int().min(1).max(4096),
+    steps: z.int().min(1).max(1000),
+    resolution: z.int().min(1),
+    generate: z.object(guidances),
+    edit: z.object({ ...guidances, vq_guidance_scale: z.number() }),
+  }),
   train_generation: z.object({ prompts: z.array(text).min(1), unused: z.array(text).default([]) }),
 };
 

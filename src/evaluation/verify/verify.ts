@@ -8,13 +8,16 @@ import type { RuntimeOptions } from '../../runtime/runtime.ts';
 import { StarModel } from '../../tasks/star-model.ts';
 import type { Check, CheckContext } from './check.ts';
 import { baseChecks } from './checks-base.ts';
+import { diffusionChecks } from './checks-diffusion.ts';
 import { lossChecks } from './checks-losses.ts';
 import { pictureChecks } from './checks-pictures.ts';
 import { ExpectedFile, openExpectations } from './expected.ts';
 import { ReferenceMeta } from './reference-meta.ts';
 import { RowSheet, reasonOf, type VerifyRow } from './rows.ts';
 
-const checks: ReadonlyMap<string, Check> = new Map(Object.entries({ ...baseChecks, ...pictureChecks, ...lossChecks }));
+const checks: ReadonlyMap<string, Check> = new Map(
+  Object.entries({ ...baseChecks, ...pictureChecks, ...lossChecks, ...diffusionChecks }),
+);
 
 export interface VerifySummary {
   readonly passed: number;
