@@ -30,7 +30,7 @@ describe('recipes', async () => {
   });
 
   test('of the published sizes train what the paper trains', async () => {
-    const [tokenizer, generation, instruction] = await plansOf('star-3b.yaml');
+    const [tokenizer, generation, alignment, instruction] = await plansOf('star-3b.yaml');
     // Qwen2.5-VL-3B has 3.75 billion parameters, 0.67 of them in the vision encoder.
     const base = generation!.parts.filter(({ part }) => part === 'base AR' || part === 'semantic encoder');
     expect(base.map(({ parameters }) => parameters)).toEqual([3_085_938_688, 668_684_288]);
@@ -38,6 +38,10 @@ describe('recipes', async () => {
     expect(trainedOf(tokenizer!)).toEqual(['codebook', 'pixel encoder', 'pixel decoder (VQ)']);
     expect(trainedOf(generation!)).toEqual(['stacked AR', 'pixel adapter', 'pixel output head']);
     expect(trainedOf(instruction!)).toEqual(trainedOf(generation!));
+    // Lumina-Image-2.0 has 2.6 billion parameters, and STAR widens it.
+    expect(trainedOf(alignment!)).toEqual(['diffusion transformer']);
+    const [transformer] = alignment!.parts.filter(({ trained }) => trained > 0);
+    expect(transformer!.trained / 1e9).toBeCloseTo(2.6, 1);
   });
 
   test('nano fits into 25 MB of 16-bit weights', async () => {

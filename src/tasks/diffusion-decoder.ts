@@ -30,14 +30,17 @@ export interface DiffusionDecoder {
   readonly scheduler: SchedulerConfig;
 }
 
-const opened = new WeakMap<StarModel, Promise<DiffusionDecoder>>();
+/** What the decoder is found by. */
+type OfFolder = Pick<StarModel, 'folder'>;
+
+const opened = new WeakMap<OfFolder, Promise<DiffusionDecoder>>();
 
 /**
  * Opens and checks all parts, once for a model.
  * @throws TaskError `not_supported` for a model without a diffusion decoder, ConfigError for a part that is missing or not
  *   supported, CheckpointError for weights that do not fit.
  */
-export function openDiffusionDecoder(model: StarModel): Promise<DiffusionDecoder> {
+export function openDiffusionDecoder(model: OfFolder): Promise<DiffusionDecoder> {
   const known = opened.get(model);
   if (known) return known;
   const decoder = openParts(model);
@@ -47,7 +50,7 @@ export function openDiffusionDecoder(model: StarModel): Promise<DiffusionDecoder
   return decoder;
 }
 
-async function openParts({ folder }: StarModel): Promise<DiffusionDecoder> {
+async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
   const { pixelDecoder, star } = folder;
   if (!pixelDecoder) {
     throw new TaskError('not_supported', `${folder.configFile} names no pixel_decoder; use decoder vq`);

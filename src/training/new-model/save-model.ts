@@ -1,8 +1,11 @@
 /** Puts trained weights into a model folder. */
+import type { TensorEntry } from '../../checkpoint/entry.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
-import { openModelFolder } from '../../models/star/folder.ts';
+import { overlayPrefixes } from '../../models/lumina2/weights.ts';
+import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
 import { openStarWeights } from '../../models/star/weights.ts';
+import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { TrainingError } from '../error.ts';
 import { narrowFloat, type WeightType, weightTypes } from './narrow-float.ts';
 
@@ -10,29 +13,29 @@ import { narrowFloat, type WeightType, weightTypes } from './narrow-float.ts';
 export type WeightValues = ReadonlyMap<string, Float32Array | (() => Float32Array | Promise<Float32Array>)>;
 
 export interface SaveOptions {
-  /** How the given parameters are stored. Default: as each was stored before. */
+  /** How the given parameters are stored. Default: as each was stored before, wherever that was. */
   readonly dtype?: WeightType;
 }
 
 /**
  * Replaces parameters in `checkpoints/STAR-<name>.safetensors`, durably: the file is the old or the new one at any
  * moment. All other parameters keep their bytes. The old and the new file stand side by side until the end, one
- * parameter is in memory at a time.
+ * parameter is in memory at a time. The diffusion transformer's, `diffusion_decoder.transformer.*`, may stand in the
+ * diffusers folder alone; then they are added to the checkpoint, which lies over it, and the folder stays as it is.
  * @throws TrainingError for a parameter that the checkpoint does not hold or of another size, and for a checkpoint that
  *   is no single safetensors file.
  */
 export async function saveModel(folder: string, weights: WeightValues, { dtype }: SaveOptions = {}): Promise<void> {
   const model = await openModelFolder(folder);
   const file = model.checkpointFile;
-  if (!file.endsWith('.safetensors')) {
-    throw refusal(`${file}: expected a .safetensors checkpoint; a .pt file is read only`);
-  }
-  const { entries } = await openStarWeights(model);
+  requireSavable(model);
+  const entries = await entriesOf(model, [...weights.keys()].some(isTransformer));
   const replaced = new Map<string, TensorToWrite>();
   for (const [name, value] of weights) {
     const entry = entries.get(name);
     if (!entry) throw refusal(`the model has no parameter ${name}`);
-    if (entry.file !== file) throw refusal(`${name} lies in ${entry.file}, expected ${file}`);
+    const added = entry.file !== file;
+    if (added && !isTransformer(name)) throw refusal(`${name} lies in ${entry.file}, expected ${file}`);
     const type = dtype ?? weightTypes.find((each) => each === entry.dtype) ?? 'float32';
     const count = entry.shape.reduce((a, b) => a * b, 1);
     const data = async () => {
@@ -40,14 +43,36 @@ export async function saveModel(folder: string, weights: WeightValues, { dtype }
       if (numbers.length === count) return narrowFloat(numbers, type, name);
       throw refusal(`${name}: expected ${count} numbers for shape [${entry.shape}], got ${numbers.length}`);
     };
-    replaced.set(entry.name, { name: entry.name, dtype: type, shape: entry.shape, data });
+    const key = added ? name : entry.name;
+    replaced.set(key, { name: key, dtype: type, shape: entry.shape, data });
   }
   const { tensors, metadata } = await listTensors(file);
-  await writeSafetensors(
-    file,
-    tensors.map((tensor) => replaced.get(tensor.name) ?? tensor),
-    metadata,
-  );
+  const kept = tensors.map((tensor) => replaced.get(tensor.name) ?? tensor);
+  for (const { name } of tensors) replaced.delete(name);
+  await writeSafetensors(file, [...kept, ...replaced.values()], metadata);
+}
+
+/** @throws TrainingError for a checkpoint that is no safetensors file. */
+export function requireSavable({ checkpointFile: file }: Pick<ModelFolder, 'checkpointFile'>): void {
+  if (file.endsWith('.safetensors')) return;
+  throw refusal(`${file}: expected a .safetensors checkpoint; a .pt file is read only`);
+}
+
+const transformerPrefix = `${overlayPrefixes.transformer}.`;
+
+function isTransformer(name: string): boolean {
+  return name.startsWith(transformerPrefix);
+}
+
+/** Where parameters lie by their published names, the diffusion transformer's among them if asked for. */
+async function entriesOf(model: ModelFolder, transformer: boolean): Promise<ReadonlyMap<string, TensorEntry>> {
+  const { entries } = await openStarWeights(model);
+  if (!transformer || !model.pixelDecoder) return entries;
+  const { weights } = (await openDiffusionDecoder({ folder: model })).transformer;
+  return new Map([
+    ...entries,
+    ...[...weights.entries].map(([name, entry]) => [transformerPrefix + name, entry] as const),
+  ]);
 }
 
 /** The tensors of a file, read when it is their turn. No file stays open: Windows replaces none that is. */

@@ -1,16 +1,23 @@
 /** What a stage of a recipe would take, from its sizes alone: nothing is read but configurations, nothing large allocated. */
 
+import { declareGemma2 } from '../../models/lumina2/gemma2.ts';
+import { declareVaeDecoder, declareVaeEncoder } from '../../models/lumina2/vae.ts';
 import { declareVisionEncoder } from '../../models/qwen25vl/vision-encoder.ts';
-import { openModelFolder } from '../../models/star/folder.ts';
+import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
 import { declareBase } from '../../models/star/parameters.ts';
 import { parameterShapes, within } from '../../nn/parameters.ts';
+import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { adapterStage } from '../adapter-loss.ts';
+import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
 import { countParts, modelShapes } from '../new-model/new-model.ts';
+import { type DecoderConfig, publishedDecoder } from '../new-model/published-decoder.ts';
 import type { ModelConfig } from '../new-model/start-value.ts';
 import { tokenizerFile } from '../new-model/tokenizer-file.ts';
 import { trainedPictureParts } from '../picture-loss.ts';
 import { tokenizerStage } from '../tokenizer-loss.ts';
+import { requireDecoder } from './alignment-task.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
 
 export interface StagePlan {
@@ -34,6 +41,7 @@ export interface StagePlan {
 }
 
 /**
+ * A recipe's sizes of a new model know no diffusion decoder: alignment is then planned with the published one's.
  * @param folder a model's folder, in place of the recipe's model
  * @throws TrainingError for a stage that the recipe does not have, ConfigError for sizes that contradict each other.
  */
@@ -42,10 +50,15 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
   if (!settings) throw noStage(recipe, stage);
   const config = await configOf(recipe, folder);
   const shapes = modelShapes(config);
-  const trained = trainedOf(recipe, stage, config);
+  const decoder = stage === 'alignment' ? decoderParts(await decoderOf(config), config) : undefined;
+  const trained = stage === 'alignment' ? new Map<string, readonly number[]>() : trainedOf(recipe, stage, config);
   const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
   const all = countParts(shapes);
   const learned = countParts(trained);
+  const decoderRows = (decoder ?? []).map(({ part, shapes: own, trained: learns }) => {
+    const parameters = [...own.values()].reduce((sum, shape) => sum + size(shape), 0);
+    return { part, parameters, trained: learns ? parameters : 0 };
+  });
   const run = runs(stage);
   let frozen = 0;
   let count = 0;
@@ -53,9 +66,16 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
     if (trained.has(name)) count += size(shape);
     else if (run(name)) frozen += size(shape);
   }
+  for (const { parameters, trained: learns } of decoderRows) {
+    if (learns > 0) count += parameters;
+    else frozen += parameters;
+  }
   return {
     stage,
-    parts: [...all].map(([part, parameters]) => ({ part, parameters, trained: learned.get(part) ?? 0 })),
+    parts: [
+      ...[...all].map(([part, parameters]) => ({ part, parameters, trained: learned.get(part) ?? 0 })),
+      ...decoderRows,
+    ],
     steps: settings.steps,
     samples: settings.steps * settings.batch * settings.accumulate,
     memory: {
@@ -73,16 +93,41 @@ export function noStage(recipe: TrainingRecipe, stage: string): TrainingError {
   return new TrainingError('training_option_invalid', `the recipe has no stage ${stage}; it has ${known}`);
 }
 
-async function configOf(recipe: TrainingRecipe, folder: string | undefined): Promise<ModelConfig> {
+async function configOf(recipe: TrainingRecipe, folder: string | undefined): Promise<ModelConfig | ModelFolder> {
   const place = folder ?? (typeof recipe.model === 'string' ? recipe.model : undefined);
   if (place !== undefined) return openModelFolder(place);
   if (typeof recipe.model === 'string') throw new Error('internal: a model that is a folder has a place');
   return configurationsOf(recipe.model, tokenizerFile({ tokens: [], merges: [] }));
 }
 
+/** Sizes of the folder's diffusion decoder, or of the published one where there is no folder. */
+async function decoderOf(config: ModelConfig | ModelFolder): Promise<DecoderConfig> {
+  if (!('folder' in config)) return publishedDecoder();
+  const decoder = await openDiffusionDecoder({ folder: requireDecoder(config) });
+  const { transformer, vae, textEncoder } = decoder;
+  return { transformer: transformer.config, vae: vae.config, textEncoder: textEncoder.config };
+}
+
+interface DecoderPart {
+  readonly part: string;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly trained: boolean;
+}
+
+function decoderParts({ transformer, vae, textEncoder }: DecoderConfig, { star }: ModelConfig): DecoderPart[] {
+  const models = { transformer, pixelEncoder: star.pixelEncoder };
+  const { trained } = alignmentStage(models, { batch: 1, latentSize: transformer.patchSize, captionTokens: 1 });
+  const autoencoder = parameterShapes((declare) => [declareVaeEncoder(declare, vae), declareVaeDecoder(declare, vae)]);
+  return [
+    { part: 'diffusion transformer', shapes: trained, trained: true },
+    { part: 'autoencoder', shapes: autoencoder, trained: false },
+    { part: 'text encoder', shapes: parameterShapes((declare) => declareGemma2(declare, textEncoder)), trained: false },
+  ];
+}
+
 function trainedOf(
   recipe: TrainingRecipe,
-  stage: StageName,
+  stage: Exclude<StageName, 'alignment'>,
   { star, qwen }: ModelConfig,
 ): ReadonlyMap<string, readonly number[]> {
   switch (stage) {
@@ -100,6 +145,8 @@ function trainedOf(
         imageSize: star.pixelEncoder.imageSize,
         train: recipe.stages.tokenizer!.train,
       }).trained;
+    case 'adapter':
+      return adapterStage(star, qwen, 1).trained;
     case 'generation':
       return trainedPictureParts(star, qwen, 'generate');
     case 'instruction':
@@ -116,6 +163,12 @@ function runs(stage: StageName): (name: string) => boolean {
       return (name) => name.startsWith('llm.');
     case 'tokenizer':
       return (name) => name.startsWith('pixel_encoder.');
+    case 'adapter':
+      return (name) =>
+        /^(llm\.model\.embed_tokens|pixel_adapter|pixel_encoder)\./.test(name) &&
+        !name.startsWith('pixel_encoder.decoder.');
+    case 'alignment':
+      return (name) => name.startsWith('pixel_encoder.') && !name.startsWith('pixel_encoder.decoder.');
     case 'generation':
       return (name) => !name.startsWith('llm.visual.') && !name.startsWith('pixel_encoder.decoder.');
     case 'instruction':

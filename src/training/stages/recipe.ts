@@ -61,6 +61,10 @@ export const semanticRecipe = recipeSchema({
   heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
 });
 
+export const adapterRecipe = recipeSchema({
+  heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
+});
+
 export const understandingRecipe = recipeSchema({
   pictures: whole(1).describe('Rows of a batch that show a picture; the others are text.'),
   tokens: whole(64).describe('Tokens of a row: as many conversations as fit share it.'),
@@ -70,6 +74,16 @@ export const understandingRecipe = recipeSchema({
     .describe('What is trained: all, or the base alone on the semantic encoder as it is. Default all.'),
   heldOutBatches: whole(1).default(16).describe('Held-out batches that previews measure. Default 16.'),
 });
+
+const captionMix = z
+  .strictObject({ geneval: z.number().min(0), free: z.number().min(0), dense: z.number().min(0) })
+  .default({ geneval: 2, free: 2, dense: 0 })
+  .describe('How often each kind of caption is the prompt. Default 2, 2, 0. One that is too long becomes geneval.');
+
+const editData = z
+  .strictObject({ train: editPairsSchema, heldOut: editPairsSchema })
+  .optional()
+  .describe('Pairs of pictures with an instruction between them, beside data. Default: the closed world.');
 
 const pictureFields = {
   data: pictureData,
@@ -82,20 +96,54 @@ const pictureFields = {
     ),
   promptTokens: whole(16).describe('Tokens of the longest prompt with the chat template around it.'),
   heldOut: whole(1).default(128).describe('Held-out samples that previews measure. Default 128.'),
-  captions: z
-    .strictObject({ geneval: z.number().min(0), free: z.number().min(0), dense: z.number().min(0) })
-    .default({ geneval: 2, free: 2, dense: 0 })
-    .describe('How often each kind of caption is the prompt. Default 2, 2, 0. One that is too long becomes geneval.'),
+  captions: captionMix,
 };
 
 export const generationRecipe = recipeSchema(pictureFields);
 
+export const alignmentRecipe = recipeSchema({
+  data: pictureData,
+  editData,
+  edits: whole(0)
+    .default(0)
+    .describe('Samples of a batch that show an edited picture with its source; the others show codes. Default 0.'),
+  resolution: whole(1).describe('Pixels on a side of the pictures; a multiple of 16 for the published decoder.'),
+  captionTokens: whole(1)
+    .optional()
+    .describe(
+      'Tokens of a caption, padding included; longer ones are cut. Default 256, or as many as the decoder has.',
+    ),
+  density: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('uniform') }),
+      z.strictObject({
+        kind: z.literal('logit-normal'),
+        mean: z.number().default(0).describe('Of the normal number; more than 0 shows less noise. Default 0.'),
+        deviation: z.number().positive().default(1).describe('Of the normal number. Default 1.'),
+      }),
+    ])
+    .default({ kind: 'uniform' })
+    .describe(
+      'How often each place in the scheduler’s shifted noise levels is drawn: uniform or logit-normal. Default uniform.',
+    ),
+  conditionDropout: z
+    .number()
+    .min(0)
+    .max(1 / 3)
+    .default(0.05)
+    .describe(
+      'u of the published dropout, for guidance: captions are dropped with 2u, sources with 2u, both with u. Default 0.05.',
+    ),
+  codesDropout: share
+    .default(0.05)
+    .describe('Share of samples without codes; where it is u, captions are dropped along with them. Default 0.05.'),
+  heldOut: whole(1).default(32).describe('Held-out samples that previews measure. Default 32.'),
+  captions: captionMix,
+});
+
 export const instructionRecipe = recipeSchema({
   ...pictureFields,
-  editData: z
-    .strictObject({ train: editPairsSchema, heldOut: editPairsSchema })
-    .optional()
-    .describe('Pairs of pictures with an instruction between them, beside data. Default: the closed world.'),
+  editData,
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
   train: z
     .enum(trainedParts)
@@ -115,7 +163,9 @@ export const trainingRecipeSchema = z.strictObject({
     semantic: semanticRecipe.optional(),
     tokenizer: tokenizerRecipe.optional(),
     understanding: understandingRecipe.optional(),
+    adapter: adapterRecipe.optional(),
     generation: generationRecipe.optional(),
+    alignment: alignmentRecipe.optional(),
     instruction: instructionRecipe.optional(),
   }),
 });
@@ -126,6 +176,8 @@ export const stageNamesInOrder: readonly StageName[] = [
   'semantic',
   'tokenizer',
   'understanding',
+  'adapter',
   'generation',
+  'alignment',
   'instruction',
 ];

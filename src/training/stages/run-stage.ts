@@ -7,14 +7,17 @@ import { fullWorld } from '../../data/world/profile.ts';
 import { World } from '../../data/world/world.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
+import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { StarModel } from '../../tasks/star-model.ts';
 import { TrainingError } from '../error.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
-import { saveModel } from '../new-model/save-model.ts';
+import { requireSavable, saveModel } from '../new-model/save-model.ts';
 import { roleNames, trainTokenizer } from '../new-model/tokenizer-file.ts';
 import type { TrainingTask } from '../task.ts';
 import { type TrainOptions, train } from '../trainer.ts';
 import type { TrainingEvent, TrainingResult } from '../training-events.ts';
+import { adapterTask } from './adapter-task.ts';
+import { type AlignmentData, alignmentTask, requireDecoder } from './alignment-task.ts';
 import { drawnPicture } from './drawn-picture.ts';
 import { generationTask } from './generation-task.ts';
 import { instructionTask } from './instruction-task.ts';
@@ -38,7 +41,8 @@ export interface RunStageOptions extends Pick<TrainOptions, 'resume' | 'allowCha
 /**
  * Trains a stage to its end, or until the signal; at the end its weights are written into the model. Stages before it must
  * be done: each reads the model as it finds it.
- * @throws TrainingError for a stage that the recipe does not have, and what `train` throws.
+ * @throws TrainingError for a stage that the recipe does not have, for a checkpoint that cannot be written (`.pt`) and for a
+ *   stage whose part the model lacks, and what `train` throws.
  */
 export async function* runStage(
   recipe: TrainingRecipe,
@@ -51,6 +55,7 @@ export async function* runStage(
   const world = () => (opened ??= World.open(recipe.world));
   const folder = options.model ?? (await modelFolder(recipe, world, options.folder));
   await using model = await StarModel.open(folder, { device: options.device ?? 'cpu', threads: options.threads });
+  requireSavable(model.folder);
   const task = await taskOf(recipe, stage, model, world);
   const result = yield* train(task, settings, {
     folder: path.join(options.folder, stage),
@@ -107,6 +112,10 @@ async function taskOf(
       const { batch, pictures, tokens, seed, heldOutBatches, train: parts } = stages.understanding!;
       return understandingTask(model, await world(), { batch, pictures, tokens, seed, heldOutBatches, train: parts });
     }
+    case 'adapter': {
+      const { batch, seed, heldOut } = stages.adapter!;
+      return adapterTask(model, await world(), { batch, seed, heldOut: wholeBatches(heldOut, batch) });
+    }
     case 'generation': {
       const { data, batch, promptTokens, captionDropout, seed, start, captions, ...settings } = stages.generation!;
       const count = wholeBatches(settings.heldOut, batch);
@@ -120,6 +129,15 @@ async function taskOf(
             previewPrompts,
           );
       return generationTask(model, pictures, { batch, promptTokens, captionDropout, seed, start });
+    }
+    case 'alignment': {
+      const { batch, resolution, captionTokens, density, conditionDropout, codesDropout, seed, ...settings } =
+        stages.alignment!;
+      requireDecoder(model.folder);
+      const decoder = await openDiffusionDecoder(model);
+      const samples = await alignmentData(stages.alignment!, wholeBatches(settings.heldOut, batch), world);
+      const dropout = { conditions: conditionDropout, codes: codesDropout };
+      return alignmentTask(model, decoder, samples, { batch, resolution, captionTokens, density, dropout, seed });
     }
     case 'instruction': {
       const { data, editData, batch, edits, promptTokens, captionDropout, seed, start, ...settings } =
@@ -152,6 +170,29 @@ async function taskOf(
       });
     }
   }
+}
+
+/** Captions of any length: what the decoder has no place for is cut, as the pipeline does. */
+async function alignmentData(
+  recipe: NonNullable<TrainingRecipe['stages']['alignment']>,
+  heldOut: number,
+  world: () => Promise<World>,
+): Promise<AlignmentData> {
+  const { data, editData, batch, edits, seed, resolution: size, captions } = recipe;
+  const refusal = (message: string) => new TrainingError('training_option_invalid', `alignment: ${message}`);
+  if (edits > batch) throw refusal(`edits is ${edits}: expected 0 to the batch, ${batch}`);
+  if (edits === 0 && editData) throw refusal('editData is there: expected edits of at least 1');
+  if (edits > 0 && (data === undefined) !== (editData === undefined)) {
+    throw refusal('expected both data and editData, or neither for the closed world');
+  }
+  const real = { seed, size, count: heldOut, fits: () => undefined };
+  if (data && editData) {
+    return realInstructions(data, editData, { ...real, batch, edits, fitsEdit: () => undefined });
+  }
+  if (data) return realCaptionedPictures(data, real, []);
+  const made = { seed, size, mix: captions, fits: () => true };
+  if (edits === 0) return worldCaptionedPictures(await world(), made, heldOut, []);
+  return worldInstructions(await world(), made, { batch, edits, heldOut, fits: () => true });
 }
 
 const previewPrompts = [

@@ -1,0 +1,158 @@
+/** The stage on a copy of a tiny model: what it trains, what it leaves alone, and that it can be taken up again. */
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { referencePath } from '../../../test/reference-vectors.ts';
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
+import { openModelFolder } from '../../models/star/folder.ts';
+import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import type { TrainingEvent } from '../training-events.ts';
+import { planStage } from './plan.ts';
+import { type TrainingRecipe, trainingRecipeSchema } from './recipe.ts';
+import { runStage } from './run-stage.ts';
+
+const prefix = 'diffusion_decoder.transformer.';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'starstack-alignment-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** A copy of tiny-a whose checkpoint is a safetensors file of those tensors that `keep` names. */
+async function copyModel(name: string, keep: (name: string) => boolean = () => true): Promise<string> {
+  const folder = path.join(root, name);
+  await cp(referencePath('tiny-a', '.'), folder, { recursive: true });
+  const file = path.join(folder, 'checkpoints/STAR-tiny.pt');
+  const tensors: TensorToWrite[] = [];
+  {
+    await using checkpoint = await openCheckpoint(file);
+    for (const { name, dtype, shape } of checkpoint.entries.values()) {
+      if (keep(name)) tensors.push({ name, dtype, shape, data: (await checkpoint.read(name)).data });
+    }
+  }
+  await writeSafetensors(checkpointOf(folder), tensors);
+  await rm(file);
+  return folder;
+}
+
+const checkpointOf = (folder: string) => path.join(folder, 'checkpoints/STAR-tiny.safetensors');
+
+const settings = {
+  ...{ steps: 2, batch: 2, learningRate: 0.01, seed: 3, edits: 1, resolution: 32, captionTokens: 48, heldOut: 2 },
+};
+const recipeOf = (model: string, changes: object = {}): TrainingRecipe =>
+  trainingRecipeSchema.parse({ model, stages: { alignment: { ...settings, ...changes } } });
+
+async function align(recipe: TrainingRecipe, folder: string, { stopAfter = Infinity, resume = false } = {}) {
+  const controller = new AbortController();
+  const run = runStage(recipe, 'alignment', { folder, threads: 1, resume, signal: controller.signal });
+  const events: TrainingEvent[] = [];
+  for (let next = await run.next(); !next.done; next = await run.next()) {
+    events.push(next.value);
+    if (next.value.type === 'step-end' && next.value.step >= stopAfter) controller.abort();
+  }
+  return { events, losses: events.flatMap((event) => (event.type === 'step-end' ? [event.loss] : [])) };
+}
+
+/** The bytes of each tensor, by name. */
+async function bytesOf(file: string): Promise<Map<string, Buffer>> {
+  await using checkpoint = await openCheckpoint(file);
+  const bytes = new Map<string, Buffer>();
+  for (const name of checkpoint.entries.keys()) {
+    const { data } = await checkpoint.read(name);
+    bytes.set(name, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return bytes;
+}
+
+describe('alignment', () => {
+  test('trains the transformer alone, and goes on after a stop with the same bits', async () => {
+    const [whole, parted] = [await copyModel('whole'), await copyModel('parted')];
+    const before = await bytesOf(checkpointOf(whole));
+    const straight = await align(recipeOf(whole, { previewEvery: 2 }), path.join(root, 'straight'));
+    expect(straight.losses).toHaveLength(2);
+    expect(straight.losses.every(Number.isFinite)).toBe(true);
+    const previews = straight.events.filter((event) => event.type === 'preview-available');
+    expect(previews.map(({ step }) => step)).toEqual([2]);
+    for (const { numbers, path: sheet } of previews) {
+      expect(Object.keys(numbers)).toEqual([
+        'held_out_loss',
+        ...['held_out_loss_at_0.25', 'held_out_loss_at_0.5', 'held_out_loss_at_0.75'],
+        'condition_gain',
+      ]);
+      expect(Object.values(numbers).every(Number.isFinite)).toBe(true);
+      expect((await readFile(sheet!)).length).toBeGreaterThan(100);
+    }
+
+    const after = await bytesOf(checkpointOf(whole));
+    expect([...after.keys()]).toEqual([...before.keys()]);
+    const changed = [...after].filter(([name, bytes]) => !bytes.equals(before.get(name)!)).map(([name]) => name);
+    expect(changed).toEqual([...before.keys()].filter((name) => name.startsWith(prefix)));
+    expect(changed.length).toBeGreaterThan(50);
+
+    // Previews change nothing: this one makes none.
+    const recipe = recipeOf(parted);
+    const first = await align(recipe, path.join(root, 'parted-run'), { stopAfter: 1 });
+    const second = await align(recipe, path.join(root, 'parted-run'), { resume: true });
+    expect([...first.losses, ...second.losses]).toEqual(straight.losses);
+    expect(second.losses.length).toBeGreaterThan(0);
+    expect(await bytesOf(checkpointOf(parted))).toEqual(after);
+  }, 600_000);
+
+  test('adds to the checkpoint what lay in the diffusers folder alone', async () => {
+    // What STAR widens or adds must be in its checkpoint.
+    const own = /^diffusion_decoder\.(?!transformer\.)|^diffusion_decoder\.transformer\.(x_embedder|ori_inp_refiner)\./;
+    const folder = await copyModel('added', (name) => !name.startsWith('diffusion_decoder.') || own.test(name));
+    const before = await bytesOf(checkpointOf(folder));
+    const there = path.join(folder, 'checkpoints/lumina-image2-tiny/transformer/diffusion_pytorch_model.safetensors');
+    const bytes = await readFile(there);
+    const recipe = recipeOf(folder, { steps: 1, edits: 0, captionTokens: undefined });
+    const { losses } = await align(recipe, path.join(root, 'added-run'));
+    expect(losses.every(Number.isFinite)).toBe(true);
+    const after = await bytesOf(checkpointOf(folder));
+    const added = [...after.keys()].filter((name) => !before.has(name));
+    expect(added.length).toBeGreaterThan(50);
+    expect(added.every((name) => name.startsWith(prefix))).toBe(true);
+    expect([...before].every(([name, old]) => name.startsWith(prefix) || after.get(name)!.equals(old))).toBe(true);
+    expect((await readFile(there)).equals(bytes)).toBe(true);
+    const { transformer } = await openDiffusionDecoder({ folder: await openModelFolder(folder) });
+    for (const { file } of transformer.weights.entries.values()) expect(file).toBe(checkpointOf(folder));
+  }, 600_000);
+
+  test('is refused before the first step where it cannot end well', async () => {
+    const run = (model: string, changes?: object) => align(recipeOf(model, changes), path.join(root, 'refused'));
+    const pt = referencePath('tiny-a', '.');
+    await expect(run(pt)).rejects.toThrow(
+      /STAR-tiny\.pt: expected a \.safetensors checkpoint; a \.pt file is read only/,
+    );
+    const folder = await copyModel('refusing');
+    await expect(run(folder, { resolution: 24 })).rejects.toThrow(
+      /resolution: expected a multiple of 16 up to 256, got 24/,
+    );
+    await expect(run(folder, { captionTokens: 64 })).rejects.toThrow(/captionTokens is 64: expected at most 63/);
+    await expect(run(folder, { edits: 3 })).rejects.toThrow(/edits is 3: expected 0 to the batch, 2/);
+    const config = path.join(folder, 'STAR_tiny.json');
+    const { pixel_decoder: _, ...rest } = JSON.parse(await readFile(config, 'utf8'));
+    await writeFile(config, JSON.stringify(rest));
+    const message =
+      /^alignment: .*STAR_tiny\.json names no pixel_decoder: this model has no diffusion decoder to train$/;
+    await expect(run(folder)).rejects.toThrow(message);
+    await expect(planStage(recipeOf(folder), 'alignment')).rejects.toThrow(message);
+    expect(await readdir(root)).not.toContain('refused');
+  }, 60_000);
+
+  test('is planned with the model’s own decoder', async () => {
+    const plan = await planStage(recipeOf(referencePath('tiny-a', '.')), 'alignment');
+    const trained = plan.parts.filter((part) => part.trained > 0);
+    expect(trained.map(({ part }) => part)).toEqual(['diffusion transformer']);
+    expect(plan.memory.trained).toBe(4 * trained[0]!.trained);
+    expect(plan.parts.slice(-3).map(({ part }) => part)).toEqual([
+      'diffusion transformer',
+      'autoencoder',
+      'text encoder',
+    ]);
+  });
+});
