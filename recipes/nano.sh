@@ -14,5 +14,6 @@ npm --prefix "$root" run --silent build
 stage semantic      # the encoder learns what is where, in which colour, style and number; 14 minutes, 0.5 GB
 stage tokenizer     # pictures to 64 codes and back; 100 minutes, 1 GB
 stage understanding # the base learns to read, see and answer; 80 minutes, 1 GB
+stage adapter       # codes in the base's words; 2 minutes
 stage generation    # the stack learns to draw on the frozen base
 stage instruction   # and to edit

@@ -9,7 +9,7 @@ out=${1:-$(mktemp -d)}
 recipe=$root/recipes/smoke.yaml
 
 # 15 to 17 s in all on two cores with AVX-512, 0.4 GB at most.
-for stage in semantic tokenizer understanding generation instruction; do
+for stage in semantic tokenizer understanding adapter generation instruction; do
   $starstack train "$recipe" --stage "$stage" --out "$out" --threads 2
 done
 $starstack generate "a photo of two red apples" --model "$out/model" --seed 1 -o "$out/apples.png"

@@ -51,7 +51,7 @@ describe('recipes', async () => {
   test('smoke.sh trains every stage, draws, edits and answers', async () => {
     const env = { ...process.env, STARSTACK: `node ${starstack.main}` };
     const { stdout } = await promisify(execFile)('bash', [path.join(recipes, 'smoke.sh'), starstack.folder], { env });
-    expect(stdout.match(/finished at step 20/g)).toHaveLength(5);
+    expect(stdout.match(/finished at step 20/g)).toHaveLength(6);
     for (const name of ['apples.png', 'green.png']) {
       const { width, height } = await readImage(path.join(starstack.folder, name));
       expect([width, height]).toEqual([32, 32]);
