@@ -1,18 +1,16 @@
 /** Real training data as streams, opened by a configuration. */
 import type { Cursor, SampleStream } from '../stream.ts';
-import { indexConversations } from './conversations.ts';
 import { indexFolder } from './folder.ts';
-import { indexEditPairs, indexJsonl } from './jsonl.ts';
+import { indexConversations, indexEditPairs, indexJsonl } from './jsonl.ts';
 import {
   type ConversationConfig,
   type EditPairConfig,
   type ImageTextConfig,
-  type ImageTextOptions,
   parseConversations,
   parseEditPairs,
   parseImageText,
 } from './options.ts';
-import { type OrderOptions, orderOf, type SampleIndex } from './order.ts';
+import { type Order, type OrderOptions, orderOf, type SampleIndex } from './order.ts';
 import { indexParquet } from './parquet.ts';
 import { readAhead } from './read-ahead.ts';
 import type { ConversationSample, EditPairSample, ImageTextSample } from './sample.ts';
@@ -26,77 +24,43 @@ import { orderOfTars } from './webdataset.ts';
  * data), `data_exhausted` (nothing there)
  */
 export async function openImageText(config: ImageTextConfig, cursor?: Cursor): Promise<SampleStream<ImageTextSample>> {
-  return (await imageTextStream(parseImageText(config), cursor)).stream;
-}
-
-/** A stream that ends with its data. */
-export interface OneReading<Sample> {
-  /** `next` gives fewer samples than it was asked for when there are no more. */
-  readonly stream: SampleStream<Sample>;
-  /** Samples of the data, broken ones too; undefined for archives, which nobody has counted. */
-  readonly count: number | undefined;
-}
-
-/** Opens pictures with captions to be read once, in the data's own order; else as `openImageText`. */
-export function readImageTextOnce(config: ImageTextConfig, cursor?: Cursor): Promise<OneReading<ImageTextSample>> {
-  return imageTextStream(parseImageText({ ...config, shuffle: false }), cursor, 1);
-}
-
-async function imageTextStream(
-  options: ImageTextOptions,
-  cursor: Cursor | undefined,
-  epochs?: number,
-): Promise<OneReading<ImageTextSample>> {
+  const options = parseImageText(config);
   switch (options.kind) {
     case 'folder':
-      return streamOf(await indexFolder(options), options, cursor, epochs);
+      return streamOf(await indexFolder(options), options, cursor);
     case 'jsonl':
-      return streamOf(await indexJsonl(options), options, cursor, epochs);
+      return streamOf(await indexJsonl(options), options, cursor);
     case 'parquet':
-      return streamOf(await indexParquet(options), options, cursor, epochs);
-    case 'webdataset':
-      return { stream: readAhead(await orderOfTars(options, cursor), options.prefetch, epochs), count: undefined };
+      return streamOf(await indexParquet(options), options, cursor);
+    case 'webdataset': {
+      const order: Order<ImageTextSample> = await orderOfTars(options, cursor);
+      return readAhead(order, options.prefetch);
+    }
   }
 }
 
 /** Opens JSON Lines of edits; as `openImageText`. */
 export async function openEditPairs(config: EditPairConfig, cursor?: Cursor): Promise<SampleStream<EditPairSample>> {
   const options = parseEditPairs(config);
-  return (await streamOf(await indexEditPairs(options), options, cursor)).stream;
+  return streamOf(await indexEditPairs(options), options, cursor);
 }
 
-/** As `readImageTextOnce`, of edits. */
-export async function readEditPairsOnce(config: EditPairConfig, cursor?: Cursor): Promise<OneReading<EditPairSample>> {
-  const options = parseEditPairs({ ...config, shuffle: false });
-  return streamOf(await indexEditPairs(options), options, cursor, 1);
-}
-
-/** What of a file of conversations is asked for. */
-export interface ConversationReading<Made> {
-  /** Conversations with a picture or without one; the others are passed over. Default: any. */
-  readonly about?: 'picture' | 'text' | 'any';
-  /** Makes of a conversation what the stream gives, or throws a StarError that says why it cannot be used. Pure. */
-  readonly make: (sample: ConversationSample) => Made;
-}
-
-/** Opens JSON Lines of conversations; as `openImageText`. */
-export async function openConversations<Made>(
+/** Opens JSON Lines of conversations about pictures; as `openImageText`. */
+export async function openConversations(
   config: ConversationConfig,
-  { about = 'any', make }: ConversationReading<Made>,
   cursor?: Cursor,
-): Promise<SampleStream<Made>> {
+): Promise<SampleStream<ConversationSample>> {
   const options = parseConversations(config);
-  return (await streamOf(await indexConversations(options, about, make), options, cursor)).stream;
+  return streamOf(await indexConversations(options), options, cursor);
 }
 
 async function streamOf<Sample>(
   index: SampleIndex<Sample>,
   options: OrderOptions & { readonly prefetch: number },
   cursor: Cursor | undefined,
-  epochs?: number,
-): Promise<OneReading<Sample>> {
+): Promise<SampleStream<Sample>> {
   try {
-    return { stream: readAhead(orderOf(index, options, cursor), options.prefetch, epochs), count: index.count };
+    return readAhead(orderOf(index, options, cursor), options.prefetch);
   } catch (error) {
     await index[Symbol.asyncDispose]();
     throw error;

@@ -1,6 +1,5 @@
 /** What real training data is made of. */
 import type { RgbImage } from '../../image/rgb-image.ts';
-import type { ChatMessage } from '../../models/qwen25vl/chat.ts';
 
 /** A picture and what it shows. */
 export interface ImageTextSample {
@@ -19,14 +18,10 @@ export interface EditPairSample {
   readonly source: string;
 }
 
-/** Questions and their answers, about a picture or about none. */
+/** Questions about one picture and their answers, in order. */
 export interface ConversationSample {
-  /** Undefined where the conversation shows none. */
-  readonly image: RgbImage | undefined;
-  /**
-   * A system message where there is one, then questions and answers in turn, at least one of each. One question has the
-   * place of the picture, where there is a picture; an answer is one text.
-   */
-  readonly messages: readonly ChatMessage[];
+  readonly image: RgbImage;
+  /** At least one. */
+  readonly turns: readonly { readonly question: string; readonly answer: string }[];
   readonly source: string;
 }

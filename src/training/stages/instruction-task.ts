@@ -13,17 +13,15 @@ import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { type CaptionedPicture, type GenerationSettings, startOf } from './generation-task.ts';
 import { TrainedPainter } from './painter.ts';
-import { type CodedPicture, PictureCodes } from './picture-codes.ts';
+import { PictureCodes } from './picture-codes.ts';
 import { StreamData } from './stream-data.ts';
 
 /** A picture, an instruction, and the picture that it makes of it. */
-export interface EditedPicture<Picture = RgbImage> {
+export interface EditedPicture {
   readonly index: number;
   readonly source: RgbImage;
-  /** The source's codes, where they were made before. */
-  readonly sourceCodes?: Int32Array;
   readonly instruction: string;
-  readonly image: Picture;
+  readonly image: RgbImage;
 }
 
 export interface InstructionSettings extends GenerationSettings {
@@ -33,14 +31,13 @@ export interface InstructionSettings extends GenerationSettings {
   readonly train: TrainedParts;
 }
 
-export type EditedOrCaptioned<Picture = RgbImage> = EditedPicture<Picture> | CaptionedPicture<Picture>;
-type InstructionStream<Picture> = SampleStream<EditedOrCaptioned<Picture>>;
+type InstructionStream = SampleStream<EditedPicture | CaptionedPicture>;
 
-export interface InstructionData<Picture = RgbImage> {
+export interface InstructionData {
   /** A batch after another: `edits` edited pictures, then captioned ones. */
-  open(cursor: Cursor | undefined): InstructionStream<Picture> | Promise<InstructionStream<Picture>>;
+  open(cursor: Cursor | undefined): InstructionStream | Promise<InstructionStream>;
   /** The first `edits` of each batch edit. */
-  readonly heldOut: readonly EditedOrCaptioned<Picture>[];
+  readonly heldOut: readonly (EditedPicture | CaptionedPicture)[];
   /** Edits whose results previews show beside their sources. */
   readonly shown: readonly Pick<EditedPicture, 'source' | 'instruction'>[];
   readonly description: Readonly<Record<string, unknown>>;
@@ -49,11 +46,7 @@ export interface InstructionData<Picture = RgbImage> {
 /** Stream of chance of the dropout. */
 const dropoutStream = 331;
 
-export function instructionTask(
-  model: StarModel,
-  data: InstructionData<CodedPicture>,
-  settings: InstructionSettings,
-): TrainingTask {
+export function instructionTask(model: StarModel, data: InstructionData, settings: InstructionSettings): TrainingTask {
   const { star, qwen } = model.folder;
   const { numTokens } = star.pixelEncoder;
   const { batch, edits, promptTokens, captionDropout, seed, train } = settings;
@@ -75,10 +68,9 @@ export function instructionTask(
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
   const painter = new TrainedPainter(model, stage);
 
-  const toFeeds = async (pictures: readonly EditedOrCaptioned<CodedPicture>[], dropout: number) => {
+  const toFeeds = async (pictures: readonly (EditedPicture | CaptionedPicture)[], dropout: number) => {
     const sources = pictures.filter((picture) => 'source' in picture);
-    const coded = sources.map(({ source, sourceCodes }) => (sourceCodes ? { codes: sourceCodes } : source));
-    const drawn = await codes.ofCoded([...pictures.map(({ image }) => image), ...coded]);
+    const drawn = await codes.of([...pictures.map(({ image }) => image), ...sources.map(({ source }) => source)]);
     const samples = pictures.map((picture, row): InstructionSample => {
       const dropped = uniform(seed, dropoutStream, picture.index) < dropout;
       if ('caption' in picture) {
