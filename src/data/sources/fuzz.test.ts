@@ -73,6 +73,19 @@ describe('mutated data', { timeout: 600_000 }, () => {
     );
   });
 
+  it('a page of Parquet with any bit of its header flipped is read or refused', async () => {
+    await using folder = await temporaryFolder();
+    const config = await writeSet('parquet bytes', folder.path, await items(4));
+    const [name] = (await readdir(folder.path)).filter((file) => file.endsWith('.parquet')).sort();
+    const path = join(folder.path, name!);
+    const sound = await readFile(path);
+    // The first page follows the file's four letters.
+    for (let bit = 8 * 4; bit < 8 * 40; bit++) {
+      await writeFile(path, mutate(sound, { kind: 'flip', at: bit >> 3, bit: bit & 7 }));
+      await survives(config);
+    }
+  });
+
   it('of pax headers and long names is read or refused', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a.tar');

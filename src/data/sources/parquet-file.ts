@@ -133,7 +133,7 @@ async function checkPages(
       const values = (header.data_page_header ?? second ?? header.dictionary_page_header)?.num_values ?? 0;
       if (!(packed >= 0 && packed <= length - reader.offset) || !(plain >= 0))
         throw new Error('a page of a wrong size');
-      if (second && !(second.num_nulls >= 0 && second.num_nulls <= values)) throw new Error('a page of wrong nulls');
+      if (second) checkLevels(second, values, packed);
       total += values;
       if (!(values >= 0 && total <= mostValues)) throw new Error(`more than ${mostValues} values`);
       expanded += plain;
@@ -141,6 +141,16 @@ async function checkPages(
       reader.offset += packed;
     }
   }
+}
+
+type SecondPageHeader = NonNullable<ReturnType<typeof parquetHeader>['data_page_header_v2']>;
+
+/** Of a page of the second version. Without a length of its levels the reader would go round for ever. */
+function checkLevels(page: SecondPageHeader, values: number, packed: number): void {
+  if (!(page.num_nulls >= 0 && page.num_nulls <= values)) throw new Error('a page of wrong nulls');
+  const [repetition, definition] = [page.repetition_levels_byte_length, page.definition_levels_byte_length];
+  const fit = repetition >= 0 && definition >= 0 && repetition + definition <= packed;
+  if (!fit) throw new Error('a page of levels without a length that fits');
 }
 
 function rangeOf({
