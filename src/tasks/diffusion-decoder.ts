@@ -18,6 +18,7 @@ import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts'
 import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-programs.ts';
 import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
 import type { Session } from '../runtime/session.ts';
+import { SessionCache } from '../runtime/session-cache.ts';
 import type { CompiledProgram } from '../tensor/index.ts';
 import { TaskError } from './error.ts';
 import type { StarModel } from './star-model.ts';
@@ -165,16 +166,13 @@ export async function loadProgram(
   return { session: await keptSession(decoder, `${name} ${size}`, load), [Symbol.asyncDispose]: async () => {} };
 }
 
-const keptSessions = new WeakMap<DiffusionDecoder, Map<string, Promise<Session>>>();
-
 /** Sessions that stay until the runtime goes. */
+const keptSessions = new WeakMap<DiffusionDecoder, SessionCache>();
+
 function keptSession(decoder: DiffusionDecoder, key: string, load: () => Promise<Session>): Promise<Session> {
-  const sessions = keptSessions.get(decoder) ?? new Map<string, Promise<Session>>();
+  const sessions = keptSessions.get(decoder) ?? new SessionCache();
   keptSessions.set(decoder, sessions);
-  const session = sessions.get(key) ?? load();
-  sessions.set(key, session);
-  session.catch(() => sessions.delete(key));
-  return session;
+  return sessions.get(key, load);
 }
 
 function programOf(

@@ -11,6 +11,7 @@ import { openStarWeights, type StarWeights } from '../models/star/weights.ts';
 import { compileVqDecoder, compileVqEncoder } from '../models/vq/programs.ts';
 import { Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { Session } from '../runtime/session.ts';
+import { SessionCache } from '../runtime/session-cache.ts';
 import type { CompiledProgram } from '../tensor/index.ts';
 
 export interface LoadOptions extends RuntimeOptions {
@@ -36,7 +37,7 @@ export class StarModel implements AsyncDisposable {
   readonly keepDecoder: boolean;
   /** Names of all key-value caches, the base's first. */
   readonly cacheNames: readonly string[];
-  readonly #sessions = new Map<ProgramName, Promise<Session>>();
+  readonly #sessions = new SessionCache<ProgramName>();
 
   private constructor(
     parts: Pick<StarModel, 'folder' | 'weights' | 'chat' | 'imageProcessor' | 'runtime' | 'trace' | 'keepDecoder'>,
@@ -69,14 +70,9 @@ export class StarModel implements AsyncDisposable {
 
   /** The session of a program; the first call loads it. */
   session(name: ProgramName): Promise<Session> {
-    let session = this.#sessions.get(name);
-    if (!session) {
-      session = this.runtime.load(this.compile(name), { weightsFolder: this.weights.folder });
-      this.#sessions.set(name, session);
-      // A failed load may be tried again.
-      session.catch(() => this.#sessions.delete(name));
-    }
-    return session;
+    return this.#sessions.get(name, () =>
+      this.runtime.load(this.compile(name), { weightsFolder: this.weights.folder }),
+    );
   }
 
   private compile(name: ProgramName): CompiledProgram {

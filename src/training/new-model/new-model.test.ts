@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import type { RgbImage } from '../../image/rgb-image.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
@@ -35,17 +36,6 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 
 const create = (name: string, changes: Partial<ModelSettings> = {}, seed = 1) =>
   createModelFolder(path.join(root, name), { ...settings, ...changes }, { texts: ['a red cup', 'a red cup'], seed });
-
-/** The bytes of each tensor, by name. */
-async function bytesOf(file: string): Promise<Map<string, Buffer>> {
-  await using checkpoint = await openCheckpoint(file);
-  const bytes = new Map<string, Buffer>();
-  for (const name of checkpoint.entries.keys()) {
-    const { data } = await checkpoint.read(name);
-    bytes.set(name, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return bytes;
-}
 
 describe('a new model', () => {
   test('loads, draws, edits and answers', async () => {

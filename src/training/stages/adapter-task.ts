@@ -1,5 +1,4 @@
 /** Before generation in the closed world: the adapter learns to say codes in the base's words. */
-import { IndexedStream } from '../../data/indexed-stream.ts';
 import { cellWords } from '../../data/world/cell-words.ts';
 import type { Scene } from '../../data/world/scene.ts';
 import type { World } from '../../data/world/world.ts';
@@ -10,18 +9,10 @@ import { ConversationTokens } from './conversation-tokens.ts';
 import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { PictureCodes } from './picture-codes.ts';
-import { StreamData } from './stream-data.ts';
-import { heldOutFrom } from './world-data.ts';
+import { type SceneSettings, sceneTraining } from './scene-training.ts';
 
-export interface AdapterSettings {
-  /** Pictures of a step. */
-  readonly batch: number;
-  readonly seed: number;
-  /** Held-out pictures that previews measure. */
-  readonly heldOut: number;
-}
-
-export function adapterTask(model: StarModel, world: World, { batch, seed, heldOut }: AdapterSettings): TrainingTask {
+export function adapterTask(model: StarModel, world: World, settings: SceneSettings): TrainingTask {
+  const { batch } = settings;
   const { qwen, star } = model.folder;
   const { imageSize, gridSize, numTokens } = star.pixelEncoder;
   const stage = adapterStage(star, qwen, batch * numTokens);
@@ -41,27 +32,9 @@ export function adapterTask(model: StarModel, world: World, { batch, seed, heldO
   };
   return {
     stage,
-    configuration: { batch, seed, heldOut, profile: world.profile, sizes: { star, text: qwen.text } },
+    configuration: { ...settings, profile: world.profile, sizes: { star, text: qwen.text } },
     ...frozen,
     start: (name) => model.weights.read(name),
-    openData: (cursor) =>
-      StreamData.open(
-        (at) => new IndexedStream((index) => world.scene(seed, index, 'exclude'), at),
-        batch,
-        feeds,
-        cursor,
-      ),
-    preview: async (access) => {
-      const scenes = Array.from({ length: heldOut }, (_, index) => world.scene(seed, heldOutFrom + index, 'any'));
-      const parts = await Promise.all(
-        Array.from({ length: Math.floor(heldOut / batch) }, (_, at) =>
-          feeds(scenes.slice(at * batch, (at + 1) * batch)),
-        ),
-      );
-      const results = await evaluation.run(access, parts);
-      const mean = (name: string) =>
-        results.reduce((sum, result) => sum + (result[name]!.data as Float32Array)[0]!, 0) / results.length;
-      return { numbers: { held_out_loss: mean('loss'), held_out_word_accuracy: mean('word_accuracy') } };
-    },
+    ...sceneTraining(world, settings, feeds, evaluation, ['word_accuracy']),
   };
 }

@@ -5,6 +5,7 @@ import { vqPixelValues } from '../../models/vq/image-transform.ts';
 import { codeEmbeddings, declareCodebook } from '../../models/vq/tokenizer.ts';
 import { within } from '../../nn/parameters.ts';
 import type { Session } from '../../runtime/session.ts';
+import { SessionCache } from '../../runtime/session-cache.ts';
 import {
   type DiffusionDecoder,
   type DiffusionProgram,
@@ -36,7 +37,7 @@ export class AlignmentFeeds {
   readonly #sizes: DiffusionSizes;
   readonly #seed: number;
   readonly #codes: PictureCodes;
-  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #sessions = new SessionCache();
 
   constructor(model: StarModel, decoder: DiffusionDecoder, sizes: DiffusionSizes, seed: number) {
     this.#model = model;
@@ -74,19 +75,11 @@ export class AlignmentFeeds {
     };
   }
 
-  #session(name: string, load: () => Promise<Session>): Promise<Session> {
-    let session = this.#sessions.get(name);
-    if (!session) {
-      session = load();
-      this.#sessions.set(name, session);
-      // A failed load may be tried again.
-      session.catch(() => this.#sessions.delete(name));
-    }
-    return session;
-  }
-
   #program(name: DiffusionProgram): Promise<Session> {
-    return this.#session(name, async () => (await loadProgram(this.#model, this.#decoder, name, this.#sizes)).session);
+    return this.#sessions.get(
+      name,
+      async () => (await loadProgram(this.#model, this.#decoder, name, this.#sizes)).session,
+    );
   }
 
   /** One picture a run: its latents do not depend on the batch, nor does the memory. */
@@ -109,7 +102,7 @@ export class AlignmentFeeds {
     const rows = shown.flatMap(({ told }, row) => (told.codes ? [row] : []));
     if (rows.length === 0) return all;
     const codes = await this.#codes.of(rows.map((row) => shown[row]!.sample.image));
-    const session = await this.#session('code embeddings', () => {
+    const session = await this.#sessions.get('code embeddings', () => {
       const { declare, folder } = this.#model.weights;
       const given = input('codes', 'int64', ['pictures', numTokens]);
       const codebook = declareCodebook(within(declare, 'pixel_encoder'), pixelEncoder);

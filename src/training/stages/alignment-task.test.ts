@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { referencePath } from '../../../test/reference-vectors.ts';
+import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
@@ -55,17 +56,6 @@ async function align(recipe: TrainingRecipe, folder: string, { stopAfter = Infin
     if (next.value.type === 'step-end' && next.value.step >= stopAfter) controller.abort();
   }
   return { events, losses: events.flatMap((event) => (event.type === 'step-end' ? [event.loss] : [])) };
-}
-
-/** The bytes of each tensor, by name. */
-async function bytesOf(file: string): Promise<Map<string, Buffer>> {
-  await using checkpoint = await openCheckpoint(file);
-  const bytes = new Map<string, Buffer>();
-  for (const name of checkpoint.entries.keys()) {
-    const { data } = await checkpoint.read(name);
-    bytes.set(name, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return bytes;
 }
 
 describe('alignment', () => {

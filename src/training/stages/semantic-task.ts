@@ -1,6 +1,5 @@
 /** Before stage 0 in the closed world: the semantic encoder learns what is where. */
 
-import { IndexedStream } from '../../data/indexed-stream.ts';
 import { cellNoun } from '../../data/world/cell-words.ts';
 import { thirdOf } from '../../data/world/facts.ts';
 import { ownerOf } from '../../data/world/layout.ts';
@@ -16,24 +15,15 @@ import { PatchBatch } from '../vision-batch.ts';
 import { ConversationTokens } from './conversation-tokens.ts';
 import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
-import { StreamData } from './stream-data.ts';
-import { heldOutFrom } from './world-data.ts';
-
-export interface SemanticSettings {
-  /** Pictures of a step. */
-  readonly batch: number;
-  readonly seed: number;
-  /** Held-out pictures that previews measure. */
-  readonly heldOut: number;
-}
+import { type SceneSettings, sceneTraining } from './scene-training.ts';
 
 /** What a place counts when it is ground, where a thing counts 1: most places are. */
 const groundWeight = 0.1;
 
-export function semanticTask(model: StarModel, world: World, settings: SemanticSettings): TrainingTask {
+export function semanticTask(model: StarModel, world: World, settings: SceneSettings): TrainingTask {
   const { qwen, star } = model.folder;
   const { imageSize } = star.pixelEncoder;
-  const { batch, seed, heldOut } = settings;
+  const { batch } = settings;
   const { grid, tokens: places } = drawnPicture(model);
   const side = Math.sqrt(places);
   const tokens = new ConversationTokens(model.chat, places);
@@ -78,28 +68,13 @@ export function semanticTask(model: StarModel, world: World, settings: SemanticS
     configuration: { ...settings, profile: world.profile, sizes: qwen.vision },
     ...frozen,
     start: (name) => model.weights.read(name),
-    openData: (cursor) =>
-      StreamData.open(
-        (at) => new IndexedStream((index) => world.scene(seed, index, 'exclude'), at),
-        batch,
-        feeds,
-        cursor,
-      ),
-    preview: async (access) => {
-      const scenes = Array.from({ length: heldOut }, (_, index) => world.scene(seed, heldOutFrom + index, 'any'));
-      const parts = Array.from({ length: Math.floor(heldOut / batch) }, (_, at) =>
-        feeds(scenes.slice(at * batch, (at + 1) * batch)),
-      );
-      const results = await evaluation.run(access, await Promise.all(parts));
-      const mean = (name: string) =>
-        results.reduce((sum, result) => sum + (result[name]!.data as Float32Array)[0]!, 0) / results.length;
-      return {
-        numbers: {
-          held_out_loss: mean('loss'),
-          ...Object.fromEntries(heads.map(([head]) => [`held_out_${head}_accuracy`, mean(`${head}_accuracy`)])),
-        },
-      };
-    },
+    ...sceneTraining(
+      world,
+      settings,
+      feeds,
+      evaluation,
+      heads.map(([head]) => `${head}_accuracy`),
+    ),
   };
 }
 
