@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # STAR nano from nothing: every stage in order. Each goes on where it was stopped.
 #   recipes/nano.sh [FOLDER]       default: out/nano
-# Not yet run from the beginning in this order. Minutes are those of single stages on one core with AVX-512 beside another
+# Not yet run from the beginning in this order. Speeds are those of single stages on one core with AVX-512 beside another
 # training (docs/LOG.md); memory is the process's.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -11,9 +11,9 @@ stage() {
 }
 
 npm --prefix "$root" run --silent build
-stage semantic      # the encoder learns what is where, in which colour, style and number; 14 minutes, 0.5 GB
-stage tokenizer     # pictures to 64 codes and back; 100 minutes, 1 GB
-stage understanding # the base learns to read, see and answer; 80 minutes, 1 GB
-stage adapter       # codes in the base's words; 2 minutes
-stage generation    # the stack learns to draw on the frozen base
+stage semantic      # the encoder learns what is where, in which colour, style and number; 10 steps a second
+stage tokenizer     # pictures to 64 codes and back; 1.6 steps a second, 1 GB
+stage understanding # the base learns to read, see and answer; 2.4 steps a second, 1 GB
+stage adapter       # codes in the base's words; 16 steps a second
+stage generation    # the stack learns to draw on the frozen base; on two cores 4 steps a second
 stage instruction   # and to edit
