@@ -7,6 +7,7 @@ import { exitCodes, reportFailure, UsageError } from './failure.ts';
 import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
 import { requireShortCommandLine } from './text-argument.ts';
+import { tokenizeCommand } from './tokenize.ts';
 import { trainCommand } from './train.ts';
 import { understandCommand } from './understand.ts';
 import { verifyCommand } from './verify.ts';
@@ -16,6 +17,7 @@ const commands = () => [
   generateCommand(),
   editCommand(),
   trainCommand(),
+  tokenizeCommand(),
   evaluateCommand(),
   inspectCommand(),
   verifyCommand(),

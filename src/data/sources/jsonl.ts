@@ -6,13 +6,14 @@ import { DataError } from '../error.ts';
 import { chooseCaption } from './captions.ts';
 import { openDataFile, openFolder, readInside } from './inside.ts';
 import { indexLines } from './line-index.ts';
-import type { ConversationOptions, EditPairOptions, JsonlOptions } from './options.ts';
-import type { Place, SampleIndex } from './order.ts';
+import type { EditPairOptions, JsonlOptions } from './options.ts';
+import type { Place, passedOver, SampleIndex } from './order.ts';
 import { checkText, loadPicture, type PictureOptions } from './picture.ts';
-import type { ConversationSample, EditPairSample, ImageTextSample } from './sample.ts';
+import type { EditPairSample, ImageTextSample } from './sample.ts';
 
-type Fields = Map<string, JsonValue>;
-type Picture = (key: string) => ReturnType<typeof loadPicture>;
+export type Fields = Map<string, JsonValue>;
+/** The picture at a path that stands under a key. */
+type Picture = (key: string, path: JsonValue | undefined) => ReturnType<typeof loadPicture>;
 
 interface LinesOptions extends PictureOptions {
   readonly file: string;
@@ -25,7 +26,7 @@ export function indexJsonl(options: JsonlOptions): Promise<SampleIndex<ImageText
   const { imageKey, captionKey, seed } = options;
   return indexRecords(options, [imageKey, captionKey], async (fields, picture, place, source) => {
     const caption = chooseCaption(fields.get(captionKey), seed, place);
-    return { image: await picture(imageKey), caption, source };
+    return { image: await picture(imageKey, fields.get(imageKey)), caption, source };
   });
 }
 
@@ -35,26 +36,19 @@ export function indexEditPairs(options: EditPairOptions): Promise<SampleIndex<Ed
   const keys = [sourceKey, targetKey, instructionKey];
   return indexRecords(options, keys, async (fields, picture, _place, source) => {
     const instruction = checkText('instruction', fields.get(instructionKey));
-    return { before: await picture(sourceKey), after: await picture(targetKey), instruction, source };
+    const before = await picture(sourceKey, fields.get(sourceKey));
+    return { before, after: await picture(targetKey, fields.get(targetKey)), instruction, source };
   });
 }
 
 /**
- * Lines `{image, conversations}` with turns as LLaVA writes them, `{from: "human" | "gpt", value}`, or as chats do,
- * `{role: "user" | "assistant", content}`. The mark `<image>` is taken out of the questions.
+ * The records of a file by number.
+ * @param keys of the fields that are read: with others the data is not the same
  */
-export function indexConversations(options: ConversationOptions): Promise<SampleIndex<ConversationSample>> {
-  const { imageKey, conversationsKey } = options;
-  return indexRecords(options, [imageKey, conversationsKey], async (fields, picture, _place, source) => {
-    const turns = readTurns(fields.get(conversationsKey));
-    return { image: await picture(imageKey), turns, source };
-  });
-}
-
-async function indexRecords<Sample>(
+export async function indexRecords<Sample>(
   options: LinesOptions,
   keys: readonly string[],
-  make: (fields: Fields, picture: Picture, place: Place, source: string) => Promise<Sample>,
+  make: (fields: Fields, picture: Picture, place: Place, source: string) => Promise<Sample | typeof passedOver>,
 ): Promise<SampleIndex<Sample>> {
   const { file, folder = dirname(file), maxLineBytes, maxImageBytes } = options;
   const root = await openFolder(folder);
@@ -68,8 +62,7 @@ async function indexRecords<Sample>(
       source,
       async load(at, place) {
         const fields = await index.read(at);
-        const picture: Picture = async (key) => {
-          const path = fields.get(key);
+        const picture: Picture = async (key, path) => {
           if (typeof path !== 'string') throw new DataError('data_invalid', `${quote(key)}: expected a picture's path`);
           return loadPicture(await readInside(root, path, maxImageBytes), options, place);
         };
@@ -81,32 +74,4 @@ async function indexRecords<Sample>(
     await lines[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-const speakers: Readonly<Record<string, 'question' | 'answer'>> = {
-  human: 'question',
-  user: 'question',
-  gpt: 'answer',
-  assistant: 'answer',
-};
-
-function readTurns(value: JsonValue | undefined): ConversationSample['turns'] {
-  const refuse = (reason: string) => new DataError('data_invalid', `the conversation ${reason}`);
-  if (!Array.isArray(value) || value.length < 2 || value.length % 2 !== 0) {
-    throw refuse('must be a list of questions and answers in turn');
-  }
-  const texts = value.map((item, at) => {
-    if (!(item instanceof Map)) throw refuse('must be a list of objects');
-    const speaker = item.get('from') ?? item.get('role');
-    const expected = at % 2 === 0 ? 'question' : 'answer';
-    const known = typeof speaker === 'string' && Object.hasOwn(speakers, speaker) ? speakers[speaker] : undefined;
-    if (known !== expected) throw refuse(`has no ${expected} at place ${at}`);
-    const text = item.get('value') ?? item.get('content');
-    if (typeof text !== 'string') throw refuse(`has no text at place ${at}`);
-    return checkText(expected, expected === 'question' ? text.replaceAll('<image>', '') : text);
-  });
-  return Array.from({ length: texts.length / 2 }, (_, turn) => ({
-    question: texts[2 * turn]!,
-    answer: texts[2 * turn + 1]!,
-  }));
 }

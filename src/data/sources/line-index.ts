@@ -67,8 +67,9 @@ export async function indexLines(source: ByteSource, maxLineBytes: number): Prom
     lineNumber: (index) => numbers[index]!,
     async read(index) {
       const start = starts[index]!;
+      const next = index + 1 < count ? starts[index + 1]! : source.size;
       // One byte more than is allowed, to see whether the line ends in time.
-      const bytes = await readBytes(source, start, Math.min(source.size - start, maxLineBytes + 1));
+      const bytes = await readBytes(source, start, Math.min(next - start, maxLineBytes + 1));
       const end = bytes.indexOf(newline);
       if (end < 0 && bytes.length > maxLineBytes) {
         throw new DataError('data_invalid', `the line has more than ${maxLineBytes} bytes`);

@@ -15,7 +15,7 @@ import {
   writeSet,
 } from '../../../test/data/picture-sets.ts';
 import type { Cursor } from '../stream.ts';
-import { openConversations, openEditPairs, openImageText } from './open.ts';
+import { openEditPairs, openImageText, readImageTextOnce } from './open.ts';
 import type { ImageTextConfig } from './options.ts';
 import type { ImageTextSample } from './sample.ts';
 
@@ -263,6 +263,29 @@ describe('damage', () => {
   });
 });
 
+describe('data that is read once', () => {
+  it.each(kinds)('of kind %s ends behind its last sample, from every place', async (kind) => {
+    await using folder = await temporaryFolder();
+    const set = await items(7);
+    const config = await writeSet(kind, folder.path, [...set, ...(await brokenItems()).slice(1, 2)]);
+    const { stream, count } = await readImageTextOnce(config);
+    await using whole = stream;
+    const captions = (await whole.next(3)).map(({ caption }) => caption);
+    const cursor = JSON.parse(JSON.stringify(whole.cursor())) as Cursor;
+    captions.push(...(await whole.next(100)).map(({ caption }) => caption));
+    expect(captions.sort()).toEqual(set.map(({ caption }) => caption));
+    expect(await whole.next(5)).toEqual([]);
+    expect(whole.skippedCount).toBe(1);
+    expect(count).toBe(kind === 'webdataset' ? undefined : 8);
+    const { stream: again } = await readImageTextOnce(config, cursor);
+    await using rest = again;
+    expect(await rest.next(100)).toHaveLength(4);
+    const { stream: none } = await readImageTextOnce(config, rest.cursor());
+    expect(await none.next(1)).toEqual([]);
+    await none[Symbol.asyncDispose]();
+  });
+});
+
 describe('records of several parts', () => {
   it('reads edits, both pictures through the same crop', async () => {
     await using folder = await temporaryFolder();
@@ -279,49 +302,5 @@ describe('records of several parts', () => {
     expect(first).toMatchObject({ instruction: 'make it a photo', before: { width: 4 }, after: { height: 4 } });
     await stream.next(1);
     expect(stream.skipped[0]!.source).toBe('edits.jsonl:2');
-  });
-
-  it('reads conversations of both spellings and refuses others', async () => {
-    await using folder = await temporaryFolder();
-    await writeFile(join(folder.path, 'a.png'), await picture(3));
-    const image = 'a.png';
-    const lines = [
-      {
-        image,
-        conversations: [
-          { from: 'human', value: '<image>\nWhat?' },
-          { from: 'gpt', value: 'A cat.' },
-        ],
-      },
-      {
-        image,
-        conversations: [
-          { role: 'user', content: 'Who?' },
-          { role: 'assistant', content: 'A dog.' },
-        ],
-      },
-      {
-        image,
-        conversations: [
-          { from: 'gpt', value: 'x' },
-          { from: 'human', value: 'y' },
-        ],
-      },
-      { image, conversations: [{ from: 'human', value: 'x' }] },
-      {
-        image,
-        conversations: [
-          { from: 'constructor', value: 'x' },
-          { from: 'gpt', value: 'y' },
-        ],
-      },
-    ];
-    const file = join(folder.path, 'talk.jsonl');
-    await writeFile(file, lines.map((line) => JSON.stringify(line)).join('\n'));
-    await using stream = await openConversations({ kind: 'jsonl', file, shuffle: false });
-    const turns = (await stream.next(3)).map((sample) => sample.turns);
-    expect(turns[0]).toEqual([{ question: 'What?', answer: 'A cat.' }]);
-    expect(turns[1]).toEqual([{ question: 'Who?', answer: 'A dog.' }]);
-    expect(stream.skippedCount).toBe(3);
   });
 });

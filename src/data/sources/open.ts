@@ -1,16 +1,18 @@
 /** Real training data as streams, opened by a configuration. */
 import type { Cursor, SampleStream } from '../stream.ts';
+import { indexConversations } from './conversations.ts';
 import { indexFolder } from './folder.ts';
-import { indexConversations, indexEditPairs, indexJsonl } from './jsonl.ts';
+import { indexEditPairs, indexJsonl } from './jsonl.ts';
 import {
   type ConversationConfig,
   type EditPairConfig,
   type ImageTextConfig,
+  type ImageTextOptions,
   parseConversations,
   parseEditPairs,
   parseImageText,
 } from './options.ts';
-import { type Order, type OrderOptions, orderOf, type SampleIndex } from './order.ts';
+import { type OrderOptions, orderOf, type SampleIndex } from './order.ts';
 import { indexParquet } from './parquet.ts';
 import { readAhead } from './read-ahead.ts';
 import type { ConversationSample, EditPairSample, ImageTextSample } from './sample.ts';
@@ -24,43 +26,77 @@ import { orderOfTars } from './webdataset.ts';
  * data), `data_exhausted` (nothing there)
  */
 export async function openImageText(config: ImageTextConfig, cursor?: Cursor): Promise<SampleStream<ImageTextSample>> {
-  const options = parseImageText(config);
+  return (await imageTextStream(parseImageText(config), cursor)).stream;
+}
+
+/** A stream that ends with its data. */
+export interface OneReading<Sample> {
+  /** `next` gives fewer samples than it was asked for when there are no more. */
+  readonly stream: SampleStream<Sample>;
+  /** Samples of the data, broken ones too; undefined for archives, which nobody has counted. */
+  readonly count: number | undefined;
+}
+
+/** Opens pictures with captions to be read once, in the data's own order; else as `openImageText`. */
+export function readImageTextOnce(config: ImageTextConfig, cursor?: Cursor): Promise<OneReading<ImageTextSample>> {
+  return imageTextStream(parseImageText({ ...config, shuffle: false }), cursor, 1);
+}
+
+async function imageTextStream(
+  options: ImageTextOptions,
+  cursor: Cursor | undefined,
+  epochs?: number,
+): Promise<OneReading<ImageTextSample>> {
   switch (options.kind) {
     case 'folder':
-      return streamOf(await indexFolder(options), options, cursor);
+      return streamOf(await indexFolder(options), options, cursor, epochs);
     case 'jsonl':
-      return streamOf(await indexJsonl(options), options, cursor);
+      return streamOf(await indexJsonl(options), options, cursor, epochs);
     case 'parquet':
-      return streamOf(await indexParquet(options), options, cursor);
-    case 'webdataset': {
-      const order: Order<ImageTextSample> = await orderOfTars(options, cursor);
-      return readAhead(order, options.prefetch);
-    }
+      return streamOf(await indexParquet(options), options, cursor, epochs);
+    case 'webdataset':
+      return { stream: readAhead(await orderOfTars(options, cursor), options.prefetch, epochs), count: undefined };
   }
 }
 
 /** Opens JSON Lines of edits; as `openImageText`. */
 export async function openEditPairs(config: EditPairConfig, cursor?: Cursor): Promise<SampleStream<EditPairSample>> {
   const options = parseEditPairs(config);
-  return streamOf(await indexEditPairs(options), options, cursor);
+  return (await streamOf(await indexEditPairs(options), options, cursor)).stream;
 }
 
-/** Opens JSON Lines of conversations about pictures; as `openImageText`. */
-export async function openConversations(
+/** As `readImageTextOnce`, of edits. */
+export async function readEditPairsOnce(config: EditPairConfig, cursor?: Cursor): Promise<OneReading<EditPairSample>> {
+  const options = parseEditPairs({ ...config, shuffle: false });
+  return streamOf(await indexEditPairs(options), options, cursor, 1);
+}
+
+/** What of a file of conversations is asked for. */
+export interface ConversationReading<Made> {
+  /** Conversations with a picture or without one; the others are passed over. Default: any. */
+  readonly about?: 'picture' | 'text' | 'any';
+  /** Makes of a conversation what the stream gives, or throws a StarError that says why it cannot be used. Pure. */
+  readonly make: (sample: ConversationSample) => Made;
+}
+
+/** Opens JSON Lines of conversations; as `openImageText`. */
+export async function openConversations<Made>(
   config: ConversationConfig,
+  { about = 'any', make }: ConversationReading<Made>,
   cursor?: Cursor,
-): Promise<SampleStream<ConversationSample>> {
+): Promise<SampleStream<Made>> {
   const options = parseConversations(config);
-  return streamOf(await indexConversations(options), options, cursor);
+  return (await streamOf(await indexConversations(options, about, make), options, cursor)).stream;
 }
 
 async function streamOf<Sample>(
   index: SampleIndex<Sample>,
   options: OrderOptions & { readonly prefetch: number },
   cursor: Cursor | undefined,
-): Promise<SampleStream<Sample>> {
+  epochs?: number,
+): Promise<OneReading<Sample>> {
   try {
-    return readAhead(orderOf(index, options, cursor), options.prefetch);
+    return { stream: readAhead(orderOf(index, options, cursor), options.prefetch, epochs), count: index.count };
   } catch (error) {
     await index[Symbol.asyncDispose]();
     throw error;

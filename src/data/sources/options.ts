@@ -98,6 +98,22 @@ const parquet = z.strictObject({
 
 export const imageTextSchema = z.discriminatedUnion('kind', [folder, jsonl, webdataset, parquet]);
 
+/** A set of pictures that `starstack tokenize` has coded. */
+const tokens = z.strictObject({
+  kind: z.literal('tokens'),
+  folder: path,
+  /** Decides the order; that of a folder or of JSON Lines with as many samples is the same. */
+  seed: common.seed,
+  shuffle: common.shuffle,
+  /** Samples in work or ready at a time. */
+  prefetch: z.int().min(1).max(64).default(16),
+  /** False: the files' SHA-256 is not compared when a training begins, only their sizes. */
+  verify: z.boolean().default(true),
+});
+
+/** Captioned pictures, or their codes. */
+export const captionedSchema = z.discriminatedUnion('kind', [folder, jsonl, webdataset, parquet, tokens]);
+
 export const editPairsSchema = z.strictObject({
   ...lines,
   sourceKey: key.default('source'),
@@ -105,23 +121,32 @@ export const editPairsSchema = z.strictObject({
   instructionKey: key.default('instruction'),
 });
 
-const conversations = z.strictObject({
+/** Pairs of pictures with an instruction, or their codes with the picture before. */
+export const editedSchema = z.discriminatedUnion('kind', [editPairsSchema, tokens]);
+
+export const conversationsSchema = z.strictObject({
   ...lines,
+  /** Key of the picture's path, or of a list of one. A record without it may have `images`, or no picture. */
   imageKey: key.default('image'),
-  conversationsKey: key.default('conversations'),
+  /** Key of the turns; `conversations` or `messages`, whichever a record has, unless given. */
+  conversationsKey: key.optional(),
 });
 
 /** What a caller may write: everything that has a default may be left out. */
 export type ImageTextConfig = z.input<typeof imageTextSchema>;
 export type EditPairConfig = z.input<typeof editPairsSchema>;
-export type ConversationConfig = z.input<typeof conversations>;
+export type ConversationConfig = z.input<typeof conversationsSchema>;
+export type TokensConfig = z.input<typeof tokens>;
+export type CaptionedConfig = z.input<typeof captionedSchema>;
+export type EditedConfig = z.input<typeof editedSchema>;
 
+export type ImageTextOptions = z.output<typeof imageTextSchema>;
 export type FolderOptions = z.output<typeof folder>;
 export type JsonlOptions = z.output<typeof jsonl>;
 export type WebdatasetOptions = z.output<typeof webdataset>;
 export type ParquetOptions = z.output<typeof parquet>;
 export type EditPairOptions = z.output<typeof editPairsSchema>;
-export type ConversationOptions = z.output<typeof conversations>;
+export type ConversationOptions = z.output<typeof conversationsSchema>;
 
 function parse<T>(schema: z.ZodType<T>, config: unknown): T {
   const parsed = schema.safeParse(config);
@@ -134,4 +159,4 @@ function parse<T>(schema: z.ZodType<T>, config: unknown): T {
 /** Each throws `DataError` (`data_option_invalid`) for an unknown option or a value out of range. */
 export const parseImageText = (config: unknown) => parse(imageTextSchema, config);
 export const parseEditPairs = (config: unknown) => parse(editPairsSchema, config);
-export const parseConversations = (config: unknown) => parse(conversations, config);
+export const parseConversations = (config: unknown) => parse(conversationsSchema, config);

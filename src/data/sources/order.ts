@@ -11,6 +11,9 @@ export interface Place {
   readonly position: number;
 }
 
+/** What is read in the place of a sample that its taker has not asked for: no fault of the data, and not counted. */
+export const passedOver = Symbol('passed over');
+
 /** One drawn sample that is not read yet. */
 export interface Draw<Sample> {
   /** File, and the place in it. */
@@ -19,7 +22,7 @@ export interface Draw<Sample> {
   /** Where the stream stands after this draw. */
   readonly after: Cursor;
   /** Reads it. Rejects with a StarError when the sample cannot be used. */
-  load(): Promise<Sample>;
+  load(): Promise<Sample | typeof passedOver>;
 }
 
 /** An endless order of samples; the holder waits for one draw before it asks for the next. */
@@ -40,7 +43,7 @@ export interface SampleIndex<Sample> extends AsyncDisposable {
   shuffled?(position: number, epoch: number): number;
   source(index: number): string;
   /** Rejects with a StarError when the sample cannot be used. */
-  load(index: number, place: Place): Promise<Sample>;
+  load(index: number, place: Place): Promise<Sample | typeof passedOver>;
 }
 
 export interface OrderOptions {

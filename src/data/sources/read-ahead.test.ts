@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../error.ts';
-import { type Order, orderOf } from './order.ts';
+import { type Order, orderOf, passedOver } from './order.ts';
 import { readAhead } from './read-ahead.ts';
 
 /** Numbers as samples; `load` may fail or wait. */
-function numbers(count: number, load: (index: number) => number | Promise<number>): Order<number> {
+function numbers(count: number, load: (index: number) => number | typeof passedOver | Promise<number>): Order<number> {
   const index = {
     count,
     fingerprint: 'numbers',
@@ -52,6 +52,32 @@ describe('readAhead', () => {
     expect(stream.skippedCount).toBe(150);
     expect(stream.skipped.length).toBe(100);
     expect(stream.skipped.at(-1)).toEqual({ source: 'number 150', reason: 'bad 150' });
+  });
+
+  it('passes over what is not asked for, without counting it', async () => {
+    await using stream = readAhead(
+      numbers(6, (index) => (index % 2 === 0 ? passedOver : index)),
+      3,
+    );
+    expect(await stream.next(4)).toEqual([1, 3, 5, 1]);
+    expect(stream.skippedCount).toBe(0);
+  });
+
+  it('ends after an epoch where it is to', async () => {
+    const loaded: number[] = [];
+    await using stream = readAhead(
+      numbers(5, (index) => {
+        loaded.push(index);
+        return index;
+      }),
+      3,
+      1,
+    );
+    expect(await stream.next(4)).toEqual([0, 1, 2, 3]);
+    expect(await stream.next(4)).toEqual([4]);
+    expect(await stream.next(4)).toEqual([]);
+    expect(loaded).toEqual([0, 1, 2, 3, 4]);
+    expect(stream.cursor()).toMatchObject({ epoch: 1, position: 0 });
   });
 
   it('passes on faults of the program, and stays failed', async () => {

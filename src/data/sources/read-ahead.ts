@@ -2,14 +2,14 @@
 import { StarError } from '../../errors.ts';
 import { DataError } from '../error.ts';
 import type { Cursor, SampleStream, SkippedSample } from '../stream.ts';
-import type { Draw, Order } from './order.ts';
+import { type Draw, type Order, passedOver } from './order.ts';
 
 /** How many skipped samples are kept by name. */
 export const keptSkips = 100;
 
 interface Loaded<Sample> {
   readonly draw: Draw<Sample>;
-  readonly sample?: Sample;
+  readonly sample?: Sample | typeof passedOver;
   readonly error?: unknown;
 }
 
@@ -17,9 +17,10 @@ interface Loaded<Sample> {
  * The samples of an order as a stream. A sample whose reading fails with a StarError is skipped; any other error is a
  * fault of the program, passed on, and ends the stream.
  * @param ahead samples in work or ready at a time, 1..64; memory holds so many pictures
+ * @param epochs after so many the stream has ended, and `next` gives fewer samples than asked for. Default: never.
  */
-export function readAhead<Sample>(order: Order<Sample>, ahead: number): SampleStream<Sample> {
-  return new ReadAhead(order, ahead);
+export function readAhead<Sample>(order: Order<Sample>, ahead: number, epochs = Infinity): SampleStream<Sample> {
+  return new ReadAhead(order, ahead, epochs);
 }
 
 class ReadAhead<Sample> implements SampleStream<Sample> {
@@ -27,6 +28,7 @@ class ReadAhead<Sample> implements SampleStream<Sample> {
   skippedCount = 0;
   readonly #order: Order<Sample>;
   readonly #ahead: number;
+  readonly #epochs: number;
   readonly #queue: Promise<Loaded<Sample>>[] = [];
   #lastDraw: Promise<unknown> = Promise.resolve();
   #turn: Promise<unknown> = Promise.resolve();
@@ -34,12 +36,14 @@ class ReadAhead<Sample> implements SampleStream<Sample> {
   /** Set for good when the stream cannot go on. */
   #failure: unknown;
   #closed = false;
+  #ended = false;
   /** Whether the present epoch was seen from its start, and whether it gave anything. */
   #epoch = { watched: false, gave: false };
 
-  constructor(order: Order<Sample>, ahead: number) {
+  constructor(order: Order<Sample>, ahead: number, epochs: number) {
     this.#order = order;
     this.#ahead = ahead;
+    this.#epochs = epochs;
     this.#cursor = order.start;
   }
 
@@ -69,16 +73,21 @@ class ReadAhead<Sample> implements SampleStream<Sample> {
   async #take(count: number): Promise<Sample[]> {
     const taken: Sample[] = [];
     let cursor = this.#cursor;
-    while (taken.length < count) {
+    while (taken.length < count && !this.#ended) {
       if (this.#failure !== undefined) throw this.#failure;
       while (this.#queue.length < this.#ahead) this.#queue.push(this.#begin());
       try {
         const { draw, sample, error } = await this.#queue.shift()!;
+        if (draw.place.epoch >= this.#epochs) {
+          this.#ended = true;
+          break;
+        }
         this.#watch(draw);
-        if (error === undefined) {
+        if (error !== undefined) this.#skip(draw.source, error);
+        else if (sample !== passedOver) {
           this.#epoch.gave = true;
           taken.push(sample as Sample);
-        } else this.#skip(draw.source, error);
+        }
         cursor = draw.after;
       } catch (error) {
         this.#failure ??= error;
@@ -96,6 +105,7 @@ class ReadAhead<Sample> implements SampleStream<Sample> {
     const drawn = this.#lastDraw.then(() => this.#order.draw());
     this.#lastDraw = drawn;
     const loaded = drawn.then(async (draw): Promise<Loaded<Sample>> => {
+      if (draw.place.epoch >= this.#epochs) return { draw };
       try {
         return { draw, sample: await draw.load() };
       } catch (error) {
@@ -111,11 +121,11 @@ class ReadAhead<Sample> implements SampleStream<Sample> {
     if (place.position > 0) return;
     if (this.#epoch.watched && !this.#epoch.gave) {
       const last = this.skipped.at(-1);
-      throw new DataError(
-        'data_exhausted',
-        `no sample of the whole data could be used; the last was ${last?.source}: ${last?.reason}`,
-        { skipped: this.skippedCount, last },
-      );
+      const reason = last ? `could be used; the last was ${last.source}: ${last.reason}` : 'is of the kind asked for';
+      throw new DataError('data_exhausted', `no sample of the whole data ${reason}`, {
+        skipped: this.skippedCount,
+        last,
+      });
     }
     this.#epoch = { watched: true, gave: false };
   }

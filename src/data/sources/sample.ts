@@ -1,5 +1,6 @@
 /** What real training data is made of. */
 import type { RgbImage } from '../../image/rgb-image.ts';
+import type { ChatMessage } from '../../models/qwen25vl/chat.ts';
 
 /** A picture and what it shows. */
 export interface ImageTextSample {
@@ -18,10 +19,14 @@ export interface EditPairSample {
   readonly source: string;
 }
 
-/** Questions about one picture and their answers, in order. */
+/** Questions and their answers, about a picture or about none. */
 export interface ConversationSample {
-  readonly image: RgbImage;
-  /** At least one. */
-  readonly turns: readonly { readonly question: string; readonly answer: string }[];
+  /** Undefined where the conversation shows none. */
+  readonly image: RgbImage | undefined;
+  /**
+   * A system message where there is one, then questions and answers in turn, at least one of each. One question has the
+   * place of the picture, where there is a picture; an answer is one text.
+   */
+  readonly messages: readonly ChatMessage[];
   readonly source: string;
 }

@@ -1,13 +1,24 @@
 /** Writes pictures as tokens, once, so that the autoregressive stages need no picture tokenizer in their loop. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { writeFileDurably } from '../../checkpoint/durable.ts';
-import { writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
+import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
+import { encodePng } from '../../image/png.ts';
+import type { RgbImage } from '../../image/rgb-image.ts';
 import { DataError } from '../error.ts';
+import type { Cursor } from '../stream.ts';
 import { asDataError } from './inside.ts';
-import { manifestName, type TokenFile, type TokenManifest } from './token-manifest.ts';
+import {
+  checkTokenFile,
+  manifestName,
+  readUnfinished,
+  sha256Of,
+  type TokenFile,
+  type TokenManifest,
+  type TokenShardFiles,
+  type UnfinishedTokens,
+  unfinishedName,
+} from './token-manifest.ts';
 
 export interface TokenWriterOptions {
   /** Fingerprint of the picture tokenizer, 1..256 characters. */
@@ -16,6 +27,8 @@ export interface TokenWriterOptions {
   readonly tokens: number;
   /** Codes lie in 0..vocabulary−1; up to 65,536 they take two bytes, above four. */
   readonly vocabulary: number;
+  /** Whether each sample is an edit, with the picture before. Default false. */
+  readonly edits?: boolean;
   /** Samples of a file. Default 4096; so many are in memory. */
   readonly shardSamples?: number;
 }
@@ -24,14 +37,25 @@ export interface TokenWriterOptions {
 export type TokenizedPicture = {
   /** Row by row. */
   readonly codes: ArrayLike<number>;
+  /** In a set of edits, and there alone: the picture that the prompt, an instruction, changes. */
+  readonly before?: { readonly codes: ArrayLike<number>; readonly image: RgbImage };
 } & (
   | { readonly prompt: string; readonly promptIds?: undefined }
   | { readonly promptIds: ArrayLike<number>; readonly prompt?: undefined }
 );
 
 export interface TokenWriter {
-  /** Throws `DataError` (`data_invalid`) for a wrong number of codes or one out of range; nothing is added then. */
-  add(sample: TokenizedPicture): Promise<void>;
+  /** Samples that are written, in this run and before. */
+  readonly samples: number;
+  /**
+   * Adds a sample.
+   * @param after where the pictures' stream stands after it: a set that is not finished is gone on with from there.
+   *   Without it the set cannot be resumed.
+   * @throws DataError `data_invalid` for a wrong number of codes or one out of range; nothing is added then
+   */
+  add(sample: TokenizedPicture, after?: Cursor): Promise<void>;
+  /** Writes what was added, so that the set can be resumed without loss. */
+  flush(): Promise<void>;
   /** Writes the rest and the manifest. Without this call the folder is no data set. */
   finish(): Promise<TokenManifest>;
 }
@@ -42,7 +66,53 @@ export interface TokenWriter {
  * CheckpointError `checkpoint_write_failed`
  */
 export async function createTokenWriter(folder: string, options: TokenWriterOptions): Promise<TokenWriter> {
-  const { tokenizer, tokens, vocabulary, shardSamples = 4096 } = options;
+  const complete = completeOptions(options);
+  const names = await namesIn(folder);
+  if (names.length === 0) return new Writer(folder, complete, [], undefined);
+  const advice = names.includes(unfinishedName) ? 'holds a set that was not finished; resume it or' : 'is not empty;';
+  throw new DataError('data_option_invalid', `${folder}: ${advice} choose a new folder`, { folder });
+}
+
+/** What a set consists of while it is not finished, and what a killed process may leave. */
+const ownFiles = /^(codes|prompts|before)-\d{5}\.[a-z]+$|^\.[a-z0-9.-]+\.tmp$|^unfinished\.json$/;
+
+/**
+ * Goes on with a data set that was not finished, or begins one.
+ * @returns the writer, and where to go on in the stream of pictures; undefined at its beginning
+ * @throws DataError as `createTokenWriter`; `data_option_invalid` too where the set was begun with other options or
+ * the folder holds something else; `data_invalid` where its files are not as they were written
+ */
+export async function resumeTokenWriter(
+  folder: string,
+  options: TokenWriterOptions,
+): Promise<{ readonly writer: TokenWriter; readonly cursor: Cursor | undefined }> {
+  const complete = completeOptions(options);
+  const names = await namesIn(folder);
+  const strange = names.find((name) => !ownFiles.test(name));
+  if (strange !== undefined) {
+    const message = `${folder}: holds ${strange}, expected a set that was not finished`;
+    throw new DataError('data_option_invalid', message, { folder });
+  }
+  if (!names.includes(unfinishedName)) {
+    return { writer: new Writer(folder, complete, [], undefined), cursor: undefined };
+  }
+  const unfinished = await readUnfinished(folder);
+  for (const key of ['tokenizer', 'tokens', 'vocabulary', 'edits'] as const) {
+    if (unfinished[key] === complete[key]) continue;
+    const message = `was begun with ${key} ${unfinished[key]}, now it is ${complete[key]}; choose a new folder`;
+    throw new DataError('data_option_invalid', `${folder}: ${message}`, { folder });
+  }
+  for (const { codes, prompts, before } of unfinished.shards) {
+    for (const file of [codes, prompts, ...(before ? [before] : [])]) await checkTokenFile(folder, file, true);
+  }
+  const { cursor, shards } = unfinished;
+  return { writer: new Writer(folder, complete, shards, cursor), cursor };
+}
+
+type CompleteOptions = Required<TokenWriterOptions>;
+
+function completeOptions(options: TokenWriterOptions): CompleteOptions {
+  const { tokenizer, tokens, vocabulary, edits = false, shardSamples = 4096 } = options;
   for (const [name, value] of Object.entries({ tokens, vocabulary, shardSamples })) {
     if (Number.isSafeInteger(value) && value >= 1 && value <= 2 ** 31) continue;
     throw new DataError('data_option_invalid', `${name}: expected a whole number from 1, got ${value}`);
@@ -50,46 +120,59 @@ export async function createTokenWriter(folder: string, options: TokenWriterOpti
   if (tokenizer === '' || tokenizer.length > 256 || tokens * shardSamples > 2 ** 28) {
     throw new DataError('data_option_invalid', 'tokens: no tokenizer, or more than 2^28 codes a file', { options });
   }
-  let names: string[];
+  return { tokenizer, tokens, vocabulary, edits, shardSamples };
+}
+
+/** What a folder holds; it is made where it is missing. */
+async function namesIn(folder: string): Promise<string[]> {
   try {
     await mkdir(folder, { recursive: true });
-    names = await readdir(folder);
+    return await readdir(folder);
   } catch (error) {
     throw asDataError(error, folder);
   }
-  if (names.length > 0) {
-    throw new DataError('data_option_invalid', `${folder}: is not empty; choose a new folder`, { folder });
-  }
-  return new Writer(folder, { tokenizer, tokens, vocabulary, shardSamples });
+}
+
+/** A shard is written when its pictures take so many bytes, however few they are. */
+const mostPictureBytes = 256 * 1024 * 1024;
+
+/** Codes, and what lies beside them: a prompt's line or a picture. */
+interface Piece {
+  readonly codes: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** A sample that waits for its shard to be written; its bytes are its prompt's. */
+interface Waiting extends Piece {
+  readonly before: Piece | undefined;
 }
 
 class Writer implements TokenWriter {
   readonly #folder: string;
-  readonly #options: Required<TokenWriterOptions>;
+  readonly #options: CompleteOptions;
   readonly #elements: 'uint16' | 'int32';
-  readonly #shards: TokenManifest['shards'] = [];
-  readonly #codes: Uint16Array | Int32Array;
-  #lines: string[] = [];
+  readonly #shards: TokenManifest['shards'];
+  #waiting: Waiting[] = [];
+  #pictureBytes = 0;
+  #after: Cursor | undefined;
   #finished = false;
 
-  constructor(folder: string, options: Required<TokenWriterOptions>) {
+  constructor(folder: string, options: CompleteOptions, shards: readonly TokenShardFiles[], after: Cursor | undefined) {
     this.#folder = folder;
     this.#options = options;
     this.#elements = options.vocabulary <= 2 ** 16 ? 'uint16' : 'int32';
-    const length = options.shardSamples * options.tokens;
-    this.#codes = this.#elements === 'uint16' ? new Uint16Array(length) : new Int32Array(length);
+    this.#shards = [...shards];
+    this.#after = after;
   }
 
-  async add({ codes, prompt, promptIds }: TokenizedPicture): Promise<void> {
-    const { tokens, vocabulary, shardSamples } = this.#options;
+  get samples(): number {
+    return this.#shards.reduce((sum, shard) => sum + shard.samples, this.#waiting.length);
+  }
+
+  async add({ codes, prompt, promptIds, before }: TokenizedPicture, after?: Cursor): Promise<void> {
     if (this.#finished) throw new DataError('data_option_invalid', 'the writer has finished; begin another folder');
-    const values = Array.from(codes);
-    if (values.length !== tokens || !values.every((code) => inRange(code, vocabulary))) {
-      throw new DataError('data_invalid', `expected ${tokens} codes in 0..${vocabulary - 1}, got others`, {
-        expected: tokens,
-        got: values.length,
-      });
-    }
+    const { edits, shardSamples } = this.#options;
+    const values = this.#checked(codes);
     const ids = promptIds && Array.from(promptIds);
     if (ids && !ids.every((id) => inRange(id, 2 ** 31))) {
       throw new DataError('data_invalid', 'expected token ids in 0..2^31−1');
@@ -97,58 +180,104 @@ class Writer implements TokenWriter {
     if (prompt !== undefined && /\p{Surrogate}/u.test(prompt)) {
       throw new DataError('data_invalid', 'the prompt is not valid Unicode');
     }
-    this.#codes.set(values, this.#lines.length * tokens);
-    this.#lines.push(`${JSON.stringify(ids ? { ids } : { prompt })}\n`);
-    if (this.#lines.length === shardSamples) await this.#flush();
+    if ((before !== undefined) !== edits) {
+      const expected = edits ? 'an edit with the picture before' : 'a picture alone';
+      throw new DataError('data_invalid', `expected ${expected}`);
+    }
+    const picture = before && { codes: this.#checked(before.codes), bytes: await encodePng(before.image) };
+    const bytes = Buffer.from(`${JSON.stringify(ids ? { ids } : { prompt })}\n`);
+    this.#waiting.push({ codes: values, bytes, before: picture });
+    this.#pictureBytes += picture?.bytes.length ?? 0;
+    this.#after = after;
+    if (this.#waiting.length >= shardSamples || this.#pictureBytes >= mostPictureBytes) await this.flush();
   }
 
   async finish(): Promise<TokenManifest> {
     if (this.#finished) throw new DataError('data_option_invalid', 'the writer has finished already');
     this.#finished = true;
-    if (this.#lines.length > 0) await this.#flush();
-    if (this.#shards.length === 0) throw new DataError('data_exhausted', 'no sample was added');
-    const { tokenizer, tokens, vocabulary } = this.#options;
-    const manifest: TokenManifest = {
-      format: 'starstack-tokens',
-      version: 1,
+    await this.flush();
+    if (this.#shards.length === 0) throw new DataError('data_exhausted', `${this.#folder}: no sample was added`);
+    const manifest: TokenManifest = { format: 'starstack-tokens', ...this.#description(), samples: this.samples };
+    await this.#describe(manifestName, manifest);
+    await rm(join(this.#folder, unfinishedName), { force: true });
+    return manifest;
+  }
+
+  async flush(): Promise<void> {
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    const { tokenizer, edits } = this.#options;
+    const number = String(this.#shards.length).padStart(5, '0');
+    const pictures = waiting.map(({ before }) => before!);
+    const path = join(this.#folder, `codes-${number}.safetensors`);
+    await writeSafetensors(
+      path,
+      [
+        ...this.#tensors('codes', 'prompt_offsets', waiting),
+        ...(edits ? this.#tensors('before_codes', 'before_offsets', pictures) : []),
+      ],
+      { tokenizer, elements: this.#elements },
+    );
+    const write = async (name: string, pieces: readonly Piece[]): Promise<TokenFile> => {
+      const bytes = pieces.map((piece) => piece.bytes);
+      await writeFileDurably(join(this.#folder, name), bytes);
+      return fileAt(join(this.#folder, name));
+    };
+    const prompts = await write(`prompts-${number}.jsonl`, waiting);
+    const before = edits ? { before: await write(`before-${number}.bin`, pictures) } : {};
+    this.#shards.push({ samples: waiting.length, codes: await fileAt(path), prompts, ...before });
+    this.#waiting = [];
+    this.#pictureBytes = 0;
+    if (!this.#after) return;
+    const format = 'starstack-tokens-unfinished';
+    await this.#describe(unfinishedName, { format, ...this.#description(), cursor: this.#after });
+  }
+
+  #description() {
+    const { tokenizer, tokens, vocabulary, edits } = this.#options;
+    return {
+      version: 1 as const,
       tokenizer,
       tokens,
       vocabulary,
       elements: this.#elements,
-      samples: this.#shards.reduce((sum, shard) => sum + shard.samples, 0),
+      edits,
       shards: this.#shards,
     };
-    const text = `${JSON.stringify(manifest, null, 2)}\n`;
-    await writeFileDurably(join(this.#folder, manifestName), [Buffer.from(text)]);
-    return manifest;
   }
 
-  async #flush(): Promise<void> {
-    const lines = this.#lines.map((line) => Buffer.from(line));
-    const samples = lines.length;
-    const { tokens, tokenizer } = this.#options;
-    const number = String(this.#shards.length).padStart(5, '0');
-    const offsets = new BigInt64Array(samples + 1);
-    for (const [at, line] of lines.entries()) offsets[at + 1] = offsets[at]! + BigInt(line.length);
+  async #describe(name: string, description: TokenManifest | UnfinishedTokens): Promise<void> {
+    await writeFileDurably(join(this.#folder, name), [Buffer.from(`${JSON.stringify(description, null, 2)}\n`)]);
+  }
 
-    const codes = this.#codes.slice(0, samples * tokens);
-    const codesPath = join(this.#folder, `codes-${number}.safetensors`);
+  #checked(codes: ArrayLike<number>): Int32Array {
+    const { tokens, vocabulary } = this.#options;
+    const values = Array.from(codes);
+    if (values.length === tokens && values.every((code) => inRange(code, vocabulary))) return Int32Array.from(values);
+    throw new DataError('data_invalid', `expected ${tokens} codes in 0..${vocabulary - 1}, got others`, {
+      expected: tokens,
+      got: values.length,
+    });
+  }
+
+  /** Codes `[pieces, tokens]`, and where each piece's bytes begin and the last one's end. */
+  #tensors(codes: string, offsets: string, pieces: readonly Piece[]): TensorToWrite[] {
+    const { tokens } = this.#options;
+    const shape = [pieces.length, tokens];
+    const all = new (this.#elements === 'uint16' ? Uint16Array : Int32Array)(pieces.length * tokens);
+    const places = new BigInt64Array(pieces.length + 1);
+    pieces.forEach((piece, at) => {
+      all.set(piece.codes, at * tokens);
+      places[at + 1] = places[at]! + BigInt(piece.bytes.length);
+    });
     const stored =
-      codes instanceof Int32Array
-        ? { dtype: 'int32' as const, data: codes }
-        : { dtype: 'int16' as const, data: new Int16Array(codes.buffer) };
-    await writeSafetensors(
-      codesPath,
-      [
-        { name: 'codes', shape: [samples, tokens], ...stored },
-        { name: 'prompt_offsets', dtype: 'int64', shape: [samples + 1], data: offsets },
-      ],
-      { tokenizer, elements: this.#elements },
-    );
-    const promptsPath = join(this.#folder, `prompts-${number}.jsonl`);
-    await writeFileDurably(promptsPath, lines);
-    this.#shards.push({ samples, codes: await describe(codesPath), prompts: await describe(promptsPath) });
-    this.#lines = [];
+      all instanceof Int32Array
+        ? { dtype: 'int32' as const, data: all }
+        : { dtype: 'int16' as const, data: new Int16Array(all.buffer) };
+    return [
+      { name: codes, shape, ...stored },
+      { name: offsets, dtype: 'int64', shape: [places.length], data: places },
+    ];
   }
 }
 
@@ -156,13 +285,6 @@ function inRange(value: number, limit: number): boolean {
   return Number.isInteger(value) && value >= 0 && value < limit;
 }
 
-async function describe(path: string): Promise<TokenFile> {
+async function fileAt(path: string): Promise<TokenFile> {
   return { name: basename(path), bytes: (await stat(path)).size, sha256: await sha256Of(path) };
-}
-
-/** SHA-256 of a file, hexadecimal, read in pieces. */
-export async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(piece as Uint8Array);
-  return hash.digest('hex');
 }

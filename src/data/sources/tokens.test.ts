@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../../test/data/picture-sets.ts';
 import { openSafetensors } from '../../checkpoint/safetensors.ts';
 import type { Cursor } from '../stream.ts';
-import { createTokenWriter, type TokenizedPicture } from './token-writer.ts';
+import { createTokenWriter, resumeTokenWriter, type TokenizedPicture } from './token-writer.ts';
 import { openTokenStream, openTokens, type TokenSample } from './tokens.ts';
 
 const tokenizer = 'vq-1234';
@@ -118,5 +118,63 @@ describe('token data', () => {
     ] as const) {
       await expect(createTokenWriter(path, changed)).rejects.toMatchObject({ code: 'data_option_invalid' });
     }
+  });
+
+  it('holds edits with the picture before, in every bit', async () => {
+    await using folder = await temporaryFolder();
+    const options = { tokenizer, tokens: 2, vocabulary: 9, edits: true, shardSamples: 2 };
+    const image = (seed: number) => ({
+      ...{ width: 3, height: 2 },
+      data: Uint8Array.from({ length: 18 }, (_, at) => (at * 37 * seed) % 256),
+    });
+    const writer = await createTokenWriter(folder.path, options);
+    for (const at of [1, 2, 3]) {
+      await writer.add({ codes: [at, 0], prompt: `edit ${at}`, before: { codes: [8, at], image: image(at) } });
+    }
+    await expect(writer.add({ codes: [1, 0], prompt: 'x' })).rejects.toThrow(
+      /expected an edit with the picture before/,
+    );
+    await writer.finish();
+    const data = await openTokens(folder.path, { tokenizer, edits: true });
+    for (const at of [3, 1, 2]) {
+      const { codes, prompt, before } = await data.read(at - 1);
+      expect([[...codes], prompt, [...before!.codes]]).toEqual([[at, 0], `edit ${at}`, [8, at]]);
+      expect({ ...before!.image, data: [...before!.image.data] }).toEqual({ ...image(at), data: [...image(at).data] });
+    }
+    await expect(openTokens(folder.path, { tokenizer, edits: false })).rejects.toThrow(
+      /captioned pictures, got one of/,
+    );
+    const path = join(folder.path, 'before-00001.bin');
+    await writeFile(path, (await readFile(path)).subarray(1));
+    await expect(openTokens(folder.path, { tokenizer })).rejects.toThrow(/before-00001\.bin: is not the file/);
+  });
+
+  it('that was not finished is gone on with, by the same tokenizer alone', async () => {
+    await using folder = await temporaryFolder();
+    const options = { tokenizer, tokens: 4, vocabulary: 100, shardSamples: 4 };
+    const killed = await createTokenWriter(folder.path, options);
+    for (let index = 0; index < 6; index++) await killed.add(sample(index, 100), { next: index + 1 });
+    // Four are in a file; the others were lost with the process, which left this too.
+    await writeFile(join(folder.path, '.codes-00001.safetensors.a1b2c3.tmp'), 'half');
+    await expect(openTokens(folder.path, { tokenizer })).rejects.toMatchObject({ code: 'data_not_found' });
+    await expect(createTokenWriter(folder.path, options)).rejects.toThrow(/was not finished; resume it/);
+    await expect(resumeTokenWriter(folder.path, { ...options, tokenizer: 'vq-5678' })).rejects.toThrow(
+      /was begun with tokenizer vq-1234, now it is vq-5678/,
+    );
+
+    const { writer, cursor } = await resumeTokenWriter(folder.path, options);
+    expect(cursor).toEqual({ next: 4 });
+    expect(writer.samples).toBe(4);
+    await writer.add(sample(4, 100), { next: 5 });
+    await writer.flush();
+    const { writer: last, cursor: next } = await resumeTokenWriter(folder.path, options);
+    expect(next).toEqual({ next: 5 });
+    for (let index = 5; index < count; index++) await last.add(sample(index, 100), { next: index + 1 });
+    expect((await last.finish()).shards.map(({ samples }) => samples)).toEqual([4, 1, 4, 2]);
+    const data = await openTokens(folder.path, { tokenizer });
+    for (let index = 0; index < count; index++) {
+      expect([...(await data.read(index)).codes]).toEqual([...(sample(index, 100).codes as number[])]);
+    }
+    await expect(resumeTokenWriter(folder.path, options)).rejects.toThrow(/holds manifest\.json/);
   });
 });

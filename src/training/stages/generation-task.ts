@@ -11,13 +11,13 @@ import { startValue } from '../new-model/start-value.ts';
 import type { TrainingTask } from '../task.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { TrainedPainter } from './painter.ts';
-import { PictureCodes } from './picture-codes.ts';
+import { type CodedPicture, PictureCodes } from './picture-codes.ts';
 import { StreamData } from './stream-data.ts';
 
 /** A picture and what it shows, with the number of the sample: what chance decides of it depends on that alone. */
-export interface CaptionedPicture {
+export interface CaptionedPicture<Picture = RgbImage> {
   readonly index: number;
-  readonly image: RgbImage;
+  readonly image: Picture;
   readonly caption: string;
 }
 
@@ -33,10 +33,12 @@ export interface GenerationSettings {
   readonly seed: number;
 }
 
-export interface GenerationData {
-  open(cursor: Cursor | undefined): SampleStream<CaptionedPicture> | Promise<SampleStream<CaptionedPicture>>;
+type CaptionedStream<Picture> = SampleStream<CaptionedPicture<Picture>>;
+
+export interface GenerationData<Picture = RgbImage> {
+  open(cursor: Cursor | undefined): CaptionedStream<Picture> | Promise<CaptionedStream<Picture>>;
   /** Held-out pictures; previews measure the loss of their codes. */
-  readonly heldOut: readonly CaptionedPicture[];
+  readonly heldOut: readonly CaptionedPicture<Picture>[];
   /** A caption for each held-out picture that names other things: what a caption is worth shows against it. */
   readonly wrongCaptions: readonly string[];
   /** Prompts whose pictures previews show. */
@@ -44,10 +46,16 @@ export interface GenerationData {
   readonly description: Readonly<Record<string, unknown>>;
 }
 
+type Pictured = CaptionedPicture<CodedPicture>;
+
 /** Stream of chance of the dropout. */
 const dropoutStream = 311;
 
-export function generationTask(model: StarModel, data: GenerationData, settings: GenerationSettings): TrainingTask {
+export function generationTask(
+  model: StarModel,
+  data: GenerationData<CodedPicture>,
+  settings: GenerationSettings,
+): TrainingTask {
   const { star, qwen } = model.folder;
   const { batch, promptTokens, captionDropout, seed } = settings;
   const shapes = { batch, promptTokens };
@@ -62,8 +70,8 @@ export function generationTask(model: StarModel, data: GenerationData, settings:
     const message = `a caption of ${prompt.conditional.length} tokens with its frame, promptTokens is ${promptTokens}: ${caption}`;
     throw new TrainingError('batch_invalid', message, { caption });
   };
-  const toFeeds = async (pictures: readonly CaptionedPicture[], captions: readonly string[], dropout: number) => {
-    const drawn = await codes.of(pictures.map(({ image }) => image));
+  const toFeeds = async (pictures: readonly Pictured[], captions: readonly string[], dropout: number) => {
+    const drawn = await codes.ofCoded(pictures.map(({ image }) => image));
     const samples = pictures.map(({ index }, row): GenerationSample => {
       const prompt = promptOf(captions[row]!);
       const dropped = uniform(seed, dropoutStream, index) < dropout;
@@ -71,7 +79,7 @@ export function generationTask(model: StarModel, data: GenerationData, settings:
     });
     return { ...generationBatch(samples, star, qwen, shapes) };
   };
-  const captionsOf = (pictures: readonly CaptionedPicture[]) => pictures.map(({ caption }) => caption);
+  const captionsOf = (pictures: readonly Pictured[]) => pictures.map(({ caption }) => caption);
   const heldOutFeeds = (captions: readonly string[], dropout = 0) =>
     Promise.all(
       Array.from({ length: Math.floor(data.heldOut.length / batch) }, (_, at) => {

@@ -13,15 +13,17 @@ import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { type CaptionedPicture, type GenerationSettings, startOf } from './generation-task.ts';
 import { TrainedPainter } from './painter.ts';
-import { PictureCodes } from './picture-codes.ts';
+import { type CodedPicture, PictureCodes } from './picture-codes.ts';
 import { StreamData } from './stream-data.ts';
 
 /** A picture, an instruction, and the picture that it makes of it. */
-export interface EditedPicture {
+export interface EditedPicture<Picture = RgbImage> {
   readonly index: number;
   readonly source: RgbImage;
+  /** The source's codes, where they were made before. */
+  readonly sourceCodes?: Int32Array;
   readonly instruction: string;
-  readonly image: RgbImage;
+  readonly image: Picture;
 }
 
 export interface InstructionSettings extends GenerationSettings {
@@ -31,13 +33,14 @@ export interface InstructionSettings extends GenerationSettings {
   readonly train: TrainedParts;
 }
 
-type InstructionStream = SampleStream<EditedPicture | CaptionedPicture>;
+export type EditedOrCaptioned<Picture = RgbImage> = EditedPicture<Picture> | CaptionedPicture<Picture>;
+type InstructionStream<Picture> = SampleStream<EditedOrCaptioned<Picture>>;
 
-export interface InstructionData {
+export interface InstructionData<Picture = RgbImage> {
   /** A batch after another: `edits` edited pictures, then captioned ones. */
-  open(cursor: Cursor | undefined): InstructionStream | Promise<InstructionStream>;
+  open(cursor: Cursor | undefined): InstructionStream<Picture> | Promise<InstructionStream<Picture>>;
   /** The first `edits` of each batch edit. */
-  readonly heldOut: readonly (EditedPicture | CaptionedPicture)[];
+  readonly heldOut: readonly EditedOrCaptioned<Picture>[];
   /** Edits whose results previews show beside their sources. */
   readonly shown: readonly Pick<EditedPicture, 'source' | 'instruction'>[];
   readonly description: Readonly<Record<string, unknown>>;
@@ -46,7 +49,11 @@ export interface InstructionData {
 /** Stream of chance of the dropout. */
 const dropoutStream = 331;
 
-export function instructionTask(model: StarModel, data: InstructionData, settings: InstructionSettings): TrainingTask {
+export function instructionTask(
+  model: StarModel,
+  data: InstructionData<CodedPicture>,
+  settings: InstructionSettings,
+): TrainingTask {
   const { star, qwen } = model.folder;
   const { numTokens } = star.pixelEncoder;
   const { batch, edits, promptTokens, captionDropout, seed, train } = settings;
@@ -68,9 +75,10 @@ export function instructionTask(model: StarModel, data: InstructionData, setting
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
   const painter = new TrainedPainter(model, stage);
 
-  const toFeeds = async (pictures: readonly (EditedPicture | CaptionedPicture)[], dropout: number) => {
+  const toFeeds = async (pictures: readonly EditedOrCaptioned<CodedPicture>[], dropout: number) => {
     const sources = pictures.filter((picture) => 'source' in picture);
-    const drawn = await codes.of([...pictures.map(({ image }) => image), ...sources.map(({ source }) => source)]);
+    const coded = sources.map(({ source, sourceCodes }) => (sourceCodes ? { codes: sourceCodes } : source));
+    const drawn = await codes.ofCoded([...pictures.map(({ image }) => image), ...coded]);
     const samples = pictures.map((picture, row): InstructionSample => {
       const dropped = uniform(seed, dropoutStream, picture.index) < dropout;
       if ('caption' in picture) {

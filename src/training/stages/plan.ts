@@ -59,7 +59,7 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
     const parameters = [...own.values()].reduce((sum, shape) => sum + size(shape), 0);
     return { part, parameters, trained: learns ? parameters : 0 };
   });
-  const run = runs(stage);
+  const run = runs(recipe, stage);
   let frozen = 0;
   let count = 0;
   for (const [name, shape] of shapes) {
@@ -155,7 +155,7 @@ function trainedOf(
 }
 
 /** Whether a stage runs a parameter's part. */
-function runs(stage: StageName): (name: string) => boolean {
+function runs(recipe: TrainingRecipe, stage: StageName): (name: string) => boolean {
   switch (stage) {
     case 'semantic':
       return (name) => name.startsWith('llm.visual.') || /^llm\.model\.(embed_tokens|norm)\./.test(name);
@@ -169,8 +169,14 @@ function runs(stage: StageName): (name: string) => boolean {
         !name.startsWith('pixel_encoder.decoder.');
     case 'alignment':
       return (name) => name.startsWith('pixel_encoder.') && !name.startsWith('pixel_encoder.decoder.');
-    case 'generation':
-      return (name) => !name.startsWith('llm.visual.') && !name.startsWith('pixel_encoder.decoder.');
+    case 'generation': {
+      const { data } = recipe.stages.generation!;
+      // Pictures that are coded already pass no encoder; the codebook is read all the same.
+      const coded = data?.train.kind === 'tokens' && data.heldOut.kind === 'tokens';
+      const encoder = /^pixel_encoder\.(encoder|quant_conv)\./;
+      return (name) =>
+        !name.startsWith('llm.visual.') && !name.startsWith('pixel_encoder.decoder.') && !(coded && encoder.test(name));
+    }
     case 'instruction':
       return (name) => !name.startsWith('pixel_encoder.decoder.');
   }

@@ -1,10 +1,19 @@
 /** What stages draw from real data: pictures with captions, and pairs of pictures with an instruction between them. */
 import { MappedStream } from '../../data/mapped-stream.ts';
+import { openAlternating } from '../../data/sources/alternating.ts';
 import { openEditPairs, openImageText } from '../../data/sources/open.ts';
-import type { EditPairConfig, ImageTextConfig } from '../../data/sources/options.ts';
+import type {
+  CaptionedConfig,
+  EditedConfig,
+  EditPairConfig,
+  ImageTextConfig,
+  TokensConfig,
+} from '../../data/sources/options.ts';
+import { openTokenStream, type TokenSample } from '../../data/sources/tokens.ts';
 import type { Cursor, SampleStream, SkippedSample } from '../../data/stream.ts';
 import type { CaptionedPicture, GenerationData } from './generation-task.ts';
-import type { EditedPicture, InstructionData } from './instruction-task.ts';
+import type { EditedOrCaptioned, EditedPicture, InstructionData } from './instruction-task.ts';
+import type { CodedPicture } from './picture-codes.ts';
 import type { TokenizerData } from './tokenizer-task.ts';
 
 /** Data to learn from, and data of the same kind that is held out of it. */
@@ -14,11 +23,16 @@ export interface Sources<Config> {
 }
 
 /** Pictures are made square before they are coded; without a crop of their own they are cut in the middle. */
-function squared<Config extends ImageTextConfig | EditPairConfig>(config: Config, size: number, seed: number): Config {
+export function squared<Config extends ImageTextConfig | EditPairConfig>(
+  config: Config,
+  size: number,
+  seed: number,
+): Config {
   return { ...config, seed: config.seed ?? seed, square: config.square ?? { size } };
 }
 
-async function first<Sample>(stream: SampleStream<Sample>, count: number): Promise<Sample[]> {
+/** The first samples of a stream, which is closed. */
+export async function first<Sample>(stream: SampleStream<Sample>, count: number): Promise<Sample[]> {
   await using opened = stream;
   return await opened.next(count);
 }
@@ -43,30 +57,107 @@ export async function realPictures(
 /** Says why a text does not fit the program, or nothing. */
 export type FitsProgram = (text: string) => string | undefined;
 
-function captioned(
-  config: ImageTextConfig,
+export interface RealDataOptions {
+  readonly seed: number;
+  /** Pixels a side. */
+  readonly size: number;
+  /** Held-out samples. */
+  readonly count: number;
+  readonly fits: FitsProgram;
+  /** Fingerprint of the model's picture tokenizer, which stored codes must be of. */
+  readonly tokenizer?: () => Promise<string>;
+}
+
+/** Of data that may be coded already. */
+export type CodedDataOptions = RealDataOptions & Required<Pick<RealDataOptions, 'tokenizer'>>;
+
+/** A set of codes, checked to be of the model's tokenizer. */
+async function openCoded(
+  config: TokensConfig,
+  edits: boolean,
+  { seed, tokenizer }: RealDataOptions,
+  cursor: Cursor | undefined,
+): Promise<SampleStream<TokenSample>> {
+  const { folder, kind: _kind, ...options } = config;
+  return openTokenStream(folder, { seed, ...options, edits, tokenizer: await tokenizer!() }, cursor);
+}
+
+/** Skips a sample whose text does not fit the program, or is none. */
+function fitting<Made>(
+  text: string | undefined,
+  source: string,
   fits: FitsProgram,
+  make: (text: string) => Made,
+): Made | { readonly skip: SkippedSample } {
+  const reason = text === undefined ? 'its prompt is token ids; expected a text' : fits(text);
+  return reason === undefined ? make(text!) : { skip: { source, reason } };
+}
+
+function captioned(
+  config: CaptionedConfig,
+  options: RealDataOptions,
   cursor?: Cursor,
-): Promise<SampleStream<CaptionedPicture>> {
+): Promise<SampleStream<CaptionedPicture<CodedPicture>>> {
+  const { seed, size, fits } = options;
+  if (config.kind === 'tokens') {
+    return MappedStream.open(
+      (at) => openCoded(config, false, options, at),
+      ({ codes, prompt, source }, index) =>
+        fitting(prompt, source, fits, (caption) => ({ index, image: { codes }, caption })),
+      cursor,
+    );
+  }
   return MappedStream.open(
-    (at) => openImageText(config, at),
-    ({ image, caption, source }, index): CaptionedPicture | { readonly skip: SkippedSample } => {
-      const reason = fits(caption);
-      return reason === undefined ? { index, image, caption } : { skip: { source, reason } };
-    },
+    (at) => openImageText(squared(config, size, seed), at),
+    ({ image, caption, source }, index) => fitting(caption, source, fits, () => ({ index, image, caption })),
     cursor,
   );
 }
 
-export async function realCaptionedPictures(
-  { train, heldOut }: Sources<ImageTextConfig>,
-  options: { readonly seed: number; readonly size: number; readonly count: number; readonly fits: FitsProgram },
+function edited(
+  config: EditedConfig,
+  options: RealDataOptions,
+  cursor?: Cursor,
+): Promise<SampleStream<EditedPicture<CodedPicture>>> {
+  const { seed, size, fits } = options;
+  if (config.kind === 'tokens') {
+    return MappedStream.open(
+      (at) => openCoded(config, true, options, at),
+      ({ codes, prompt, before, source }, index) =>
+        fitting(prompt, source, fits, (instruction) => {
+          const { image, codes: sourceCodes } = before!;
+          return { index, source: image, sourceCodes, instruction, image: { codes } };
+        }),
+      cursor,
+    );
+  }
+  return MappedStream.open(
+    (at) => openEditPairs(squared(config, size, seed), at),
+    ({ before, after, instruction, source }, index) =>
+      fitting(instruction, source, fits, () => ({ index, source: before, instruction, image: after })),
+    cursor,
+  );
+}
+
+/** Pictures with captions; their codes alone where the data is a set of them. */
+export function realCaptionedPictures(
+  sources: Sources<ImageTextConfig>,
+  options: RealDataOptions,
   prompts: readonly string[],
-): Promise<GenerationData> {
-  const { seed, size, count, fits } = options;
-  const held = await first(await captioned(squared(heldOut, size, seed), fits), count);
+): Promise<GenerationData>;
+export function realCaptionedPictures(
+  sources: Sources<CaptionedConfig>,
+  options: CodedDataOptions,
+  prompts: readonly string[],
+): Promise<GenerationData<CodedPicture>>;
+export async function realCaptionedPictures(
+  { train, heldOut }: Sources<CaptionedConfig>,
+  options: RealDataOptions,
+  prompts: readonly string[],
+): Promise<GenerationData<CodedPicture>> {
+  const held = await first(await captioned(heldOut, options), options.count);
   return {
-    open: (cursor) => captioned(squared(train, size, seed), fits, cursor),
+    open: (cursor) => captioned(train, options, cursor),
     heldOut: held,
     // Each picture with the caption of the next one.
     wrongCaptions: held.map((_, index) => held[(index + 1) % held.length]!.caption),
@@ -75,37 +166,42 @@ export async function realCaptionedPictures(
   };
 }
 
-export async function realInstructions(
+export interface InstructionMixOptions {
+  readonly batch: number;
+  /** Samples of a batch that edit, the first ones. */
+  readonly edits: number;
+  /** Whether an instruction fits the program. */
+  readonly fitsEdit: FitsProgram;
+}
+
+/** Whole batches: `edits` samples of pairs, then captioned pictures; codes where the data is a set of them. */
+export function realInstructions(
   draws: Sources<ImageTextConfig>,
   edits: Sources<EditPairConfig>,
-  options: {
-    readonly seed: number;
-    readonly size: number;
-    readonly batch: number;
-    /** Samples of a batch that edit, the first ones. */
-    readonly edits: number;
-    readonly count: number;
-    readonly fits: FitsProgram;
-    readonly fitsEdit: FitsProgram;
-  },
-): Promise<InstructionData> {
-  const { seed, size, batch, count, fits, fitsEdit } = options;
-  const edited = (config: EditPairConfig, cursor?: Cursor) =>
-    MappedStream.open(
-      (at) => openEditPairs(squared(config, size, seed), at),
-      ({ before, after, instruction, source }, index): EditedPicture | { readonly skip: SkippedSample } => {
-        const reason = fitsEdit(instruction);
-        if (reason !== undefined) return { skip: { source, reason } };
-        return { index, source: before, instruction, image: after };
-      },
+  options: RealDataOptions & InstructionMixOptions,
+): Promise<InstructionData>;
+export function realInstructions(
+  draws: Sources<CaptionedConfig>,
+  edits: Sources<EditedConfig>,
+  options: CodedDataOptions & InstructionMixOptions,
+): Promise<InstructionData<CodedPicture>>;
+export async function realInstructions(
+  draws: Sources<CaptionedConfig>,
+  edits: Sources<EditedConfig>,
+  options: RealDataOptions & InstructionMixOptions,
+): Promise<InstructionData<CodedPicture>> {
+  const { batch, count, fitsEdit } = options;
+  const open = (which: 'train' | 'heldOut', cursor?: Cursor) =>
+    openAlternating<EditedOrCaptioned<CodedPicture>>(
+      [
+        {
+          name: 'edits',
+          count: options.edits,
+          open: (at) => edited(edits[which], { ...options, fits: fitsEdit }, at),
+        },
+        { name: 'draws', count: batch - options.edits, open: (at) => captioned(draws[which], options, at) },
+      ],
       cursor,
-    );
-  const open = async (which: 'train' | 'heldOut', cursor?: Cursor) =>
-    new AlternatingStream(
-      await edited(edits[which], cursor?.edits as Cursor | undefined),
-      await captioned(squared(draws[which], size, seed), fits, cursor?.draws as Cursor | undefined),
-      options.edits,
-      batch,
     );
   const held = await first(await open('heldOut'), count);
   return {
@@ -114,53 +210,4 @@ export async function realInstructions(
     shown: held.filter((each) => 'source' in each).slice(0, 8),
     description: { draws: draws.train, edits: edits.train },
   };
-}
-
-/** Whole batches: `edits` samples of the one stream, then the rest of the other. */
-class AlternatingStream implements SampleStream<EditedPicture | CaptionedPicture> {
-  readonly #edits: SampleStream<EditedPicture>;
-  readonly #draws: SampleStream<CaptionedPicture>;
-  readonly #editCount: number;
-  readonly #batch: number;
-
-  constructor(
-    edits: SampleStream<EditedPicture>,
-    draws: SampleStream<CaptionedPicture>,
-    editCount: number,
-    batch: number,
-  ) {
-    this.#edits = edits;
-    this.#draws = draws;
-    this.#editCount = editCount;
-    this.#batch = batch;
-  }
-
-  get skipped(): readonly SkippedSample[] {
-    return [...this.#edits.skipped, ...this.#draws.skipped];
-  }
-
-  get skippedCount(): number {
-    return this.#edits.skippedCount + this.#draws.skippedCount;
-  }
-
-  async next(count: number): Promise<(EditedPicture | CaptionedPicture)[]> {
-    if (count % this.#batch !== 0)
-      throw new RangeError(`expected whole batches of ${this.#batch}, got ${count} samples`);
-    const samples: (EditedPicture | CaptionedPicture)[] = [];
-    for (let taken = 0; taken < count; taken += this.#batch) {
-      samples.push(...(await this.#edits.next(this.#editCount)));
-      const draws = this.#batch - this.#editCount;
-      if (draws > 0) samples.push(...(await this.#draws.next(draws)));
-    }
-    return samples;
-  }
-
-  cursor(): Cursor {
-    return { edits: this.#edits.cursor(), draws: this.#draws.cursor() };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#edits[Symbol.asyncDispose]();
-    await this.#draws[Symbol.asyncDispose]();
-  }
 }

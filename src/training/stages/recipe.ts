@@ -1,6 +1,12 @@
 /** A recipe: a model, the world it learns from, and its stages, in one YAML file whose every field is checked. */
 import { z } from 'zod';
-import { editPairsSchema, imageTextSchema } from '../../data/sources/options.ts';
+import {
+  captionedSchema,
+  conversationsSchema,
+  editedSchema,
+  editPairsSchema,
+  imageTextSchema,
+} from '../../data/sources/options.ts';
 import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
@@ -28,6 +34,14 @@ const pictureData = z
   .optional()
   .describe(
     'Pictures with captions to learn from, and held-out ones that previews measure. Default: the closed world.',
+  );
+
+const captionedData = z
+  .strictObject({ train: captionedSchema, heldOut: captionedSchema })
+  .optional()
+  .describe(
+    'Pictures with captions to learn from, and held-out ones that previews measure; of kind `tokens` where starstack ' +
+      'tokenize has coded them with the model’s own tokenizer. Default: the closed world.',
   );
 
 export const tokenizerRecipe = recipeSchema({
@@ -66,8 +80,22 @@ export const adapterRecipe = recipeSchema({
 });
 
 export const understandingRecipe = recipeSchema({
-  pictures: whole(1).describe('Rows of a batch that show a picture; the others are text.'),
-  tokens: whole(64).describe('Tokens of a row: as many conversations as fit share it.'),
+  data: z
+    .strictObject({ train: conversationsSchema, heldOut: conversationsSchema })
+    .optional()
+    .describe(
+      'JSON Lines of conversations to learn from, and held-out ones that previews measure: {image, conversations: ' +
+        '[{from: human or gpt, value}]} with the mark <image>, or {image, messages: [{role, content}]}; see ' +
+        'data/sources/conversations.ts. A picture is padded to the size of the model’s pictures unless square says ' +
+        'otherwise. Default: the closed world.',
+    ),
+  pictures: whole(1).describe(
+    'Rows of a batch that show a picture; the others are text. Of real conversations, one a row in the former.',
+  ),
+  tokens: whole(64).describe(
+    'Tokens of a row: as many conversations as fit share it. Real ones are cut after the last turn that fits; where ' +
+      'not even the first one does, they are skipped.',
+  ),
   train: z
     .enum(understandingParts)
     .default('all')
@@ -86,7 +114,7 @@ const editData = z
   .describe('Pairs of pictures with an instruction between them, beside data. Default: the closed world.');
 
 const pictureFields = {
-  data: pictureData,
+  data: captionedData,
   captionDropout: share.default(0.1).describe('Share of prompts that are blanked, for guidance. Default 0.1.'),
   start: z
     .enum(['base', 'model', 'random'])
@@ -143,7 +171,13 @@ export const alignmentRecipe = recipeSchema({
 
 export const instructionRecipe = recipeSchema({
   ...pictureFields,
-  editData,
+  editData: z
+    .strictObject({ train: editedSchema, heldOut: editedSchema })
+    .optional()
+    .describe(
+      'Pairs of pictures with an instruction between them, beside data; or their codes, of kind `tokens`. Default: ' +
+        'the closed world.',
+    ),
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
   train: z
     .enum(trainedParts)

@@ -21,12 +21,14 @@ import { type AlignmentData, alignmentTask, requireDecoder } from './alignment-t
 import { drawnPicture } from './drawn-picture.ts';
 import { generationTask } from './generation-task.ts';
 import { instructionTask } from './instruction-task.ts';
+import { tokenizerFingerprint } from './picture-codes.ts';
 import { noStage } from './plan.ts';
+import { realConversations } from './real-conversations.ts';
 import { realCaptionedPictures, realInstructions, realPictures } from './real-data.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
 import { placeWords, semanticTask } from './semantic-task.ts';
 import { tokenizerTask } from './tokenizer-task.ts';
-import { understandingTask } from './understanding-task.ts';
+import { understandingTask, worldConversations } from './understanding-task.ts';
 import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPictures } from './world-data.ts';
 
 export interface RunStageOptions extends Pick<TrainOptions, 'resume' | 'allowChanges' | 'signal'> {
@@ -79,6 +81,8 @@ async function taskOf(
   const { stages } = recipe;
   // Previews run whole batches: so many samples that none is left over.
   const wholeBatches = (heldOut: number, batch: number) => Math.ceil(heldOut / batch) * batch;
+  let fingerprint: Promise<string> | undefined;
+  const tokenizer = () => (fingerprint ??= tokenizerFingerprint(model));
   const length = (text: string) => buildGenerationPrompt(model.chat, text).conditional.length;
   const tooLong = (around: number, most: number) => (text: string) => {
     const tokens = length(text) + around;
@@ -109,8 +113,12 @@ async function taskOf(
       return semanticTask(model, await world(), { batch, seed, heldOut: wholeBatches(heldOut, batch) });
     }
     case 'understanding': {
-      const { batch, pictures, tokens, seed, heldOutBatches, train: parts } = stages.understanding!;
-      return understandingTask(model, await world(), { batch, pictures, tokens, seed, heldOutBatches, train: parts });
+      const { data, batch, pictures, tokens, seed, heldOutBatches, train: parts } = stages.understanding!;
+      const rows = { batch, pictures, tokens, seed, heldOutBatches, train: parts };
+      const conversations = data
+        ? await realConversations(data, model, rows)
+        : worldConversations(model, await world(), rows);
+      return understandingTask(model, conversations, rows);
     }
     case 'adapter': {
       const { batch, seed, heldOut } = stages.adapter!;
@@ -121,7 +129,7 @@ async function taskOf(
       const count = wholeBatches(settings.heldOut, batch);
       const fits = tooLong(0, promptTokens);
       const pictures = data
-        ? await realCaptionedPictures(data, { seed, size, count, fits }, [])
+        ? await realCaptionedPictures(data, { seed, size, count, fits, tokenizer }, [])
         : worldCaptionedPictures(
             await world(),
             { seed, size, mix: captions, fits: (text) => fits(text) === undefined },
@@ -152,7 +160,7 @@ async function taskOf(
       }
       const samples =
         data && editData
-          ? await realInstructions(data, editData, { seed, size, batch, edits, count, fits, fitsEdit })
+          ? await realInstructions(data, editData, { seed, size, batch, edits, count, fits, fitsEdit, tokenizer })
           : worldInstructions(
               await world(),
               { seed, size, mix: settings.captions, fits: (text) => fits(text) === undefined },

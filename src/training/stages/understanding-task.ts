@@ -1,6 +1,7 @@
-/** Stage 0 in the closed world: a base of our own learns to read, to see and to answer. */
+/** Stage 0: a base of our own learns to read, to see and to answer, in the closed world or from real conversations. */
 
 import { IndexedStream } from '../../data/indexed-stream.ts';
+import type { Cursor, SampleStream } from '../../data/stream.ts';
 import { cellWords } from '../../data/world/cell-words.ts';
 import { pictureConversations, textConversations, type WorldConversation } from '../../data/world/conversations.ts';
 import type { World } from '../../data/world/world.ts';
@@ -37,28 +38,43 @@ export interface UnderstandingSettings {
 }
 
 /** A row, and of each of its conversations what kind it is. */
-interface LabelledRow extends UnderstandingRow {
-  readonly kinds: readonly WorldConversation['kind'][];
+export interface LabelledRow extends UnderstandingRow {
+  readonly kinds: readonly (WorldConversation['kind'] | typeof answerTokens)[];
+}
+
+/** The kind of real answers. */
+export const answerTokens = 'answer tokens' as const;
+
+export interface UnderstandingData {
+  /** A batch after another: first the rows that show a picture. */
+  open(cursor: Cursor | undefined): SampleStream<LabelledRow> | Promise<SampleStream<LabelledRow>>;
+  /** Whole batches that previews measure. */
+  heldOut(): readonly LabelledRow[];
+  /** What decides the data, for the saved configuration. */
+  readonly description: Readonly<Record<string, unknown>>;
 }
 
 /** What a picture's token counts when it says what stands in its place, where an answer of one token counts 1. */
 const pictureWeight = 0.1;
 
-export function understandingTask(model: StarModel, world: World, settings: UnderstandingSettings): TrainingTask {
-  const { qwen, star } = model.folder;
-  const { imageSize, gridSize } = star.pixelEncoder;
+/** Throws TrainingError unless some rows of a batch show a picture. */
+export function checkPictures({ pictures, batch }: Pick<UnderstandingSettings, 'pictures' | 'batch'>): void {
+  if (pictures >= 1 && pictures <= batch) return;
+  throw new TrainingError('training_option_invalid', `pictures is ${pictures}: expected 1 to the batch, ${batch}`);
+}
+
+/** Conversations about scenes of the world, as many a row as fit. */
+export function worldConversations(
+  model: StarModel,
+  world: World,
+  settings: Pick<UnderstandingSettings, 'batch' | 'pictures' | 'tokens' | 'seed' | 'heldOutBatches'>,
+): UnderstandingData {
+  const { imageSize, gridSize } = model.folder.star.pixelEncoder;
   const { seed, batch, pictures } = settings;
-  if (pictures < 1 || pictures > batch) {
-    throw new TrainingError('training_option_invalid', `pictures is ${pictures}: expected 1 to the batch, ${batch}`);
-  }
-  const { grid, tokens: pictureTokens } = drawnPicture(model);
-  const { train } = settings;
-  const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid, train };
-  const stage = understandingStage(qwen, shapes);
+  const { tokens: pictureTokens } = drawnPicture(model);
   // Pictures are square.
   const pictureGrid = Math.sqrt(pictureTokens);
   const tokens = new ConversationTokens(model.chat, pictureTokens);
-  const feeds = new UnderstandingBatch(qwen, model.imageProcessor, shapes);
   const options = {
     exclude: conversationOptions(world, gridSize, 'exclude'),
     any: conversationOptions(world, gridSize, 'any'),
@@ -94,25 +110,40 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
     throw new TrainingError('training_option_invalid', `rows of ${settings.tokens} tokens hold no conversation`);
   }
 
+  return {
+    open: (cursor) => new IndexedStream((index) => row(index, index % batch, 'exclude'), cursor),
+    heldOut: () =>
+      Array.from({ length: settings.heldOutBatches * batch }, (_, at) => row(heldOutFrom + at, at % batch, 'any')),
+    description: { profile: world.profile },
+  };
+}
+
+export function understandingTask(
+  model: StarModel,
+  data: UnderstandingData,
+  settings: UnderstandingSettings,
+): TrainingTask {
+  const { qwen } = model.folder;
+  const { batch, pictures, train } = settings;
+  checkPictures(settings);
+  const { grid } = drawnPicture(model);
+  const shapes: UnderstandingShapes = { rows: batch, tokens: settings.tokens, pictures, grid, train };
+  const stage = understandingStage(qwen, shapes);
+  const feeds = new UnderstandingBatch(qwen, model.imageProcessor, shapes);
   const { declare: declareFrozen, folder: weightsFolder } = model.weights;
   const frozen = train === 'base' ? { declareFrozen, weightsFolder } : nothingFrozen;
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
 
   return {
     stage,
-    configuration: { ...settings, profile: world.profile, sizes: { text: qwen.text, vision: qwen.vision } },
+    configuration: { ...settings, ...data.description, sizes: { text: qwen.text, vision: qwen.vision } },
     ...frozen,
     start: (name) => model.weights.read(name),
-    openData: (cursor) =>
-      StreamData.open(
-        (at) => new IndexedStream((index) => row(index, index % batch, 'exclude'), at),
-        batch,
-        async (rows) => feeds.feeds(rows),
-        cursor,
-      ),
+    openData: (cursor) => StreamData.open(data.open, batch, async (rows) => feeds.feeds(rows), cursor),
     preview: async (weights) => {
+      const rows = data.heldOut();
       const batches = Array.from({ length: settings.heldOutBatches }, (_, at) =>
-        Array.from({ length: batch }, (_, place) => row(heldOutFrom + at * batch + place, place, 'any')),
+        rows.slice(at * batch, (at + 1) * batch),
       );
       const results = await evaluation.run(
         weights,
@@ -125,7 +156,7 @@ export function understandingTask(model: StarModel, world: World, settings: Unde
 
 /**
  * Share of conversations whose answer is right in every token, given those before: what greedy decoding answers. By kind;
- * `picture cells` and `cells` by token, since a long answer leaves much to chance.
+ * `picture cells` and `cells` by token, since a long answer leaves much to chance, and real answers too.
  */
 function accuracies(
   batches: readonly (readonly LabelledRow[])[],
@@ -150,7 +181,7 @@ function accuracies(
       });
       hits.forEach((own, conversation) => {
         const kind = kinds[conversation]!;
-        if (kind.endsWith('cells')) for (const hit of own) count(kind, hit);
+        if (kind.endsWith('cells') || kind === answerTokens) for (const hit of own) count(kind, hit);
         else count(kind, own.every((hit) => hit === 1) ? 1 : 0);
       });
     });
