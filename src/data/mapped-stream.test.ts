@@ -23,3 +23,11 @@ it('goes on from a cursor with the same samples and numbers', async () => {
   const again = await open(JSON.parse(JSON.stringify(stream.cursor())));
   expect(await again.next(5)).toEqual(await stream.next(5));
 });
+
+it('fails where nothing can be used, in place of reading for ever', async () => {
+  const stream = await MappedStream.open(
+    async (at) => new IndexedStream((index) => index, at),
+    (_, index) => ({ skip: { source: `line ${index}`, reason: 'too long' } }),
+  );
+  await expect(stream.next(1)).rejects.toThrow(/none of 10000 samples in a row .* line 10000: too long/);
+});
