@@ -32,13 +32,15 @@ import { TrainingError } from './error.ts';
 import {
   checkedIndex,
   checkSample,
+  type PictureLossSettings,
   paddedMask,
   paddingOf,
   pictureLoss,
   stacksFor,
   trainedPictureParts,
+  wordsPort,
 } from './picture-loss.ts';
-import { compileLoss, type LossOptions, type Stage, type StageLoss } from './stage.ts';
+import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
 export interface GenerationShapes {
   /** Images of a step. */
@@ -48,23 +50,32 @@ export interface GenerationShapes {
 }
 
 /** The stage that trains adapter, stacks and head on pairs of prompt and image. */
-export function generationStage(star: StarConfig, qwen: Qwen25VLConfig, shapes: GenerationShapes): Stage {
-  const { batch, promptTokens } = shapes;
+export function generationStage(
+  star: StarConfig,
+  qwen: Qwen25VLConfig,
+  { batch, promptTokens }: GenerationShapes,
+  settings: PictureLossSettings = {},
+): Stage {
+  const image = [batch, star.pixelEncoder.numTokens] as const;
   return {
     name: 'generation',
     data: [
       { name: 'token_ids', dtype: 'int64', shape: [batch, promptTokens] },
       { name: 'prompt_lengths', dtype: 'int64', shape: [batch] },
-      { name: 'targets', dtype: 'int64', shape: [batch, star.pixelEncoder.numTokens] },
+      { name: 'targets', dtype: 'int64', shape: image },
+      ...wordsPort(image, settings),
     ],
     trained: trainedPictureParts(star, qwen, 'generate'),
-    loss: (declare, { token_ids, prompt_lengths, targets }) =>
-      generationLoss(
-        { tokenIds: token_ids!, promptLengths: prompt_lengths!, targets: targets! },
-        { base: declareBase(declare, qwen), picture: declarePictureParts(declare, star, qwen) },
-        star,
-        qwen,
-      ),
+    loss: (declare, { token_ids, prompt_lengths, targets, words }) => {
+      const base = declareBase(declare, qwen);
+      const picture = declarePictureParts(declare, star, qwen);
+      const inputs = { tokenIds: token_ids!, promptLengths: prompt_lengths!, targets: targets! };
+      const { hidden, rotary, mask } = drawnStates(inputs, base, picture, star, qwen);
+      let states = hidden;
+      for (const stack of stacksFor('generate', picture.stacks, star))
+        states = decoder(states, stack, qwen.text, rotary, { mask }).hidden;
+      return pictureLoss({ states, promptTokens, targets: targets!, words }, picture, base, star, settings);
+    },
   };
 }
 
@@ -82,7 +93,7 @@ export function compileGenerationLoss(
   return compileLoss(generationStage(star, qwen, shapes), declare, options);
 }
 
-interface GenerationInputs {
+export interface GenerationInputs {
   /** `[batch, promptTokens]`, padding in front. */
   readonly tokenIds: Tensor;
   /** `[batch]`. */
@@ -91,28 +102,26 @@ interface GenerationInputs {
   readonly targets: Tensor;
 }
 
-function generationLoss(
+/** What the base makes of a prompt and the image tokens after it but the last: `hidden [batch, sequence, hidden]`. */
+export function drawnStates(
   { tokenIds, promptLengths, targets }: GenerationInputs,
-  { base, picture }: { readonly base: Base; readonly picture: PictureParts },
+  base: Base,
+  { codebook, adapter }: Pick<PictureParts, 'codebook' | 'adapter'>,
   star: StarConfig,
   { text }: Qwen25VLConfig,
-): StageLoss {
+): { readonly hidden: Tensor; readonly rotary: Rotary; readonly mask: Tensor } {
   const promptTokens = tokenIds.shape[1] as number;
   const imageTokens = targets.shape[1] as number;
   const sequence = promptTokens + imageTokens - 1;
   const previous = slice(targets, 1, 0, imageTokens - 1);
-  const pictureInputs = geluMlp(codeEmbeddings(previous, picture.codebook, star.pixelEncoder), picture.adapter);
+  const pictureInputs = geluMlp(codeEmbeddings(previous, codebook, star.pixelEncoder), adapter);
   const inputs = concat([gather(base.embedding, tokenIds), pictureInputs], 1);
 
   const padding = paddingOf(promptLengths, promptTokens);
   const positions = maximum(subtract(unsqueeze(arange(sequence), 0), padding), 0);
   const rotary = rotaryOf(positions, sequence, text);
   const mask = paddedMask(padding, sequence);
-
-  let states = decoder(inputs, base.decoder, text, rotary, { mask }).hidden;
-  for (const stack of stacksFor('generate', picture.stacks, star))
-    states = decoder(states, stack, text, rotary, { mask }).hidden;
-  return pictureLoss(states, targets, promptTokens, picture.head);
+  return { hidden: decoder(inputs, base.decoder, text, rotary, { mask }).hidden, rotary, mask };
 }
 
 /** Rotary tables of a text's positions, equal on all three axes. */

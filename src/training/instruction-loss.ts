@@ -24,12 +24,14 @@ import { TrainingError } from './error.ts';
 import {
   checkedIndex,
   checkSample,
+  type PictureLossSettings,
   paddedMask,
   paddingOf,
   pictureLoss,
   stacksFor,
   type TrainedParts,
   trainedPictureParts,
+  wordsPort,
 } from './picture-loss.ts';
 import type { Stage } from './stage.ts';
 import { insertBlocks } from './understanding-loss.ts';
@@ -45,7 +47,12 @@ export interface InstructionShapes extends VisionShapes {
 }
 
 /** The stage that trains adapter, stacks and head on drawing and editing together. */
-export function instructionStage(star: StarConfig, qwen: Qwen25VLConfig, shapes: InstructionShapes): Stage {
+export function instructionStage(
+  star: StarConfig,
+  qwen: Qwen25VLConfig,
+  shapes: InstructionShapes,
+  settings: PictureLossSettings = {},
+): Stage {
   const { batch, promptTokens, pictures } = shapes;
   const { numTokens } = star.pixelEncoder;
   if (batch > pictures && star.stackedAr.some(({ tasks }) => !tasks.includes('generate'))) {
@@ -64,6 +71,7 @@ export function instructionStage(star: StarConfig, qwen: Qwen25VLConfig, shapes:
       { name: 'source_codes', dtype: 'int64', shape: [pictures, numTokens] },
       patchPort(shapes, qwen.vision),
       { name: 'targets', dtype: 'int64', shape: [batch, numTokens] },
+      ...wordsPort([batch, numTokens], settings),
     ],
     trained: trainedPictureParts(star, qwen, 'edit', shapes.trained),
     loss: (declare, data) => {
@@ -86,7 +94,8 @@ export function instructionStage(star: StarConfig, qwen: Qwen25VLConfig, shapes:
       let states = decoder(inputs, base.decoder, qwen.text, rotary, { mask }).hidden;
       for (const stack of stacksFor('edit', picture.stacks, star))
         states = decoder(states, stack, qwen.text, rotary, { mask }).hidden;
-      return pictureLoss(states, data.targets!, promptTokens, picture.head);
+      const prediction = { states, promptTokens, targets: data.targets!, words: data.words };
+      return pictureLoss(prediction, picture, base, star, settings);
     },
   };
 }

@@ -1,30 +1,46 @@
 /** What the losses of picture tokens share: which parameters they train, the mask of padded prompts, the cross-entropy. */
 import type { Qwen25VLConfig } from '../models/qwen25vl/config.ts';
 import type { StackTask, StarConfig } from '../models/star/config.ts';
-import { declareAdapter, declareOutputHead, declareStacks, stackPrefix } from '../models/star/parameters.ts';
+import {
+  type Base,
+  declareAdapter,
+  declareOutputHead,
+  declareStacks,
+  type PictureParts,
+  stackPrefix,
+} from '../models/star/parameters.ts';
+import { codeEmbeddings } from '../models/vq/tokenizer.ts';
 import { causalMask, maskedScore } from '../nn/attention.ts';
 import { type Linear, linear } from '../nn/linear.ts';
 import { parameterShapes } from '../nn/parameters.ts';
 import {
   add,
   arange,
+  argMax,
+  cast,
   divide,
+  equal,
   gatherElements,
   less,
   logSoftmax,
+  matmul,
   maximum,
+  multiply,
   negate,
+  reduceMean,
   reduceSum,
   reshape,
   scalar,
   slice,
+  softmax,
+  square,
   subtract,
   type Tensor,
   unsqueeze,
   where,
 } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
-import type { StageLoss } from './stage.ts';
+import type { Stage, StageLoss } from './stage.ts';
 
 /** What a stage of pictures trains: all but base and tokenizer, or the last stack alone, on frozen ones. */
 export const trainedParts = ['all', 'last stack'] as const;
@@ -66,16 +82,90 @@ export function paddedMask(padding: Tensor, sequence: number): Tensor {
   return maximum(add(causalMask(sequence), keys), maskedScore);
 }
 
+/** What the loss of picture tokens asks for besides the tokens themselves. */
+export interface PictureLossSettings {
+  /** Of the cross-entropy of the words that stand at the places. Default 0: words are not read. */
+  readonly wordWeight?: number;
+  /** Default none: each place has its code and no other. */
+  readonly smoothing?: CodeSmoothing | undefined;
+}
+
+/** Label smoothing over codes that look alike. */
+export interface CodeSmoothing {
+  /** Part of the loss whose targets are spread, in [0, 1]. */
+  readonly weight: number;
+  /** Squared distance of two codes' embeddings at which one takes 1/e of the other's share. */
+  readonly distance: number;
+}
+
+/** The words of an image's places as a port of a stage; none where they count nothing. */
+export function wordsPort(
+  shape: readonly [batch: number, imageTokens: number],
+  { wordWeight = 0 }: PictureLossSettings,
+): Stage['data'] {
+  return wordWeight > 0 ? [{ name: 'words', dtype: 'int64', shape }] : [];
+}
+
+/** What predicts picture tokens, and what they are to be. */
+export interface PicturePrediction {
+  /** `[batch, promptTokens + imageTokens - 1, hidden]`: the places from the prompt's last one on predict. */
+  readonly states: Tensor;
+  readonly promptTokens: number;
+  /** Codes `[batch, imageTokens]`. */
+  readonly targets: Tensor;
+  /** Token ids of what stands at each place, `[batch, imageTokens]`; needed with `wordWeight`. */
+  readonly words?: Tensor | undefined;
+}
+
 /**
- * Mean cross-entropy of `targets [batch, imageTokens]`, which the places from the prompt's last one on predict:
- * `states [batch, promptTokens + imageTokens - 1, hidden]`. Reports `per_sample_nll [batch]`, sums over an image.
+ * Mean cross-entropy of an image's tokens. Reports `per_sample_nll [batch]`, sums over an image of the tokens alone.
+ *
+ * With `wordWeight` the base's own head reads the same states: they must say in the base's words what stands at a place
+ * before they say it in codes. A prompt's noun so reaches the picture long before codes alone would carry it there.
  */
-export function pictureLoss(states: Tensor, targets: Tensor, promptTokens: number, head: Linear): StageLoss {
-  const [batch, imageTokens] = targets.shape as [number, number];
-  const logits = linear(slice(states, 1, promptTokens - 1), head);
-  const likelihoods = gatherElements(logSoftmax(logits), unsqueeze(targets, 2), 2);
-  const perSample = negate(reduceSum(likelihoods, { axes: [1, 2] }));
-  return { loss: divide(reduceSum(perSample), batch * imageTokens), reported: { per_sample_nll: perSample } };
+export function pictureLoss(
+  { states, promptTokens, targets, words }: PicturePrediction,
+  { head, codebook }: Pick<PictureParts, 'head' | 'codebook'>,
+  base: Pick<Base, 'head'>,
+  { pixelEncoder }: Pick<StarConfig, 'pixelEncoder'>,
+  { wordWeight = 0, smoothing }: PictureLossSettings = {},
+): StageLoss {
+  const count = (targets.shape[0] as number) * (targets.shape[1] as number);
+  const places = slice(states, 1, promptTokens - 1);
+  const likelihoods = logSoftmax(linear(places, head));
+  const own = gatherElements(likelihoods, unsqueeze(targets, 2), 2);
+  const perSample = negate(reduceSum(own, { axes: [1, 2] }));
+  const exact = divide(reduceSum(perSample), count);
+  const reported = { per_sample_nll: perSample };
+  let loss = exact;
+  if (smoothing) {
+    const shares = alikeCodes(targets, codebook, pixelEncoder, smoothing.distance);
+    const spread = divide(negate(reduceSum(multiply(shares, likelihoods))), count);
+    loss = add(multiply(exact, 1 - smoothing.weight), multiply(spread, smoothing.weight));
+  }
+  if (wordWeight === 0) return { loss, reported };
+  if (!words) throw new Error('internal: a weight for words, and no words');
+  const said = wordLoss(places, words, base.head);
+  return { loss: add(loss, multiply(said.loss, wordWeight)), reported: { ...reported, ...said.reported } };
+}
+
+/** How much each code is like the targets, `[batch, imageTokens, codes]`; a target's shares sum to 1. */
+function alikeCodes(targets: Tensor, codebook: Tensor, config: StarConfig['pixelEncoder'], distance: number): Tensor {
+  const all = codeEmbeddings(arange(config.codebookSize), codebook, config);
+  const own = codeEmbeddings(targets, codebook, config);
+  // −|own − each|² but for |own|², which is the same for all codes.
+  const lengths = reshape(reduceSum(square(all), { axes: [1] }), [1, 1, -1]);
+  return softmax(divide(subtract(multiply(matmul(own, all, { transposeB: true }), 2), lengths), distance));
+}
+
+/** Mean cross-entropy of the words that a head over the vocabulary says of `states [batch, places, hidden]`. */
+export function wordLoss(states: Tensor, words: Tensor, head: Linear): StageLoss {
+  const logits = linear(states, head);
+  const own = gatherElements(logSoftmax(logits), unsqueeze(words, 2), 2);
+  return {
+    loss: negate(reduceMean(own)),
+    reported: { word_accuracy: reduceMean(cast(equal(argMax(logits, 2), words), 'float32')) },
+  };
 }
 
 /** @throws TrainingError for what is no index of `size` entries. */

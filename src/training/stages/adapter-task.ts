@@ -1,40 +1,47 @@
-/** Before generation in the closed world: the adapter learns to say codes in the base's words. */
-import { cellWords } from '../../data/world/cell-words.ts';
-import type { Scene } from '../../data/world/scene.ts';
-import type { World } from '../../data/world/world.ts';
+/** Before generation: the adapter learns to write codes so that the frozen base can read them. */
+import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
-import { adapterStage } from '../adapter-loss.ts';
+import { type AdapterShapes, adapterStage } from '../adapter-loss.ts';
+import { generationBatch } from '../generation-loss.ts';
 import type { TrainingTask } from '../task.ts';
-import { ConversationTokens } from './conversation-tokens.ts';
-import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
+import type { CaptionedPicture, GenerationData } from './generation-task.ts';
 import { PictureCodes } from './picture-codes.ts';
-import { type SceneSettings, sceneTraining } from './scene-training.ts';
+import { PlaceWords } from './place-words.ts';
+import { StreamData } from './stream-data.ts';
 
-export function adapterTask(model: StarModel, world: World, settings: SceneSettings): TrainingTask {
+export function adapterTask(
+  model: StarModel,
+  data: GenerationData,
+  settings: AdapterShapes & { readonly seed: number },
+): TrainingTask {
   const { batch } = settings;
   const { qwen, star } = model.folder;
-  const { imageSize, gridSize, numTokens } = star.pixelEncoder;
-  const stage = adapterStage(star, qwen, batch * numTokens);
-  const tokens = new ConversationTokens(model.chat, drawnPicture(model).tokens);
+  const stage = adapterStage(star, qwen, settings);
   const codes = new PictureCodes(model);
+  const words = new PlaceWords(model);
   const frozen = { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder };
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
-  const feeds = async (scenes: readonly Scene[]) => {
-    const drawn = await codes.of(scenes.map((scene) => world.render(scene, imageSize)));
-    const said = scenes.flatMap((scene) => cellWords(scene, gridSize).map((word) => tokens.wordOf(word)));
-    const vector = (values: readonly number[]) => ({
-      dtype: 'int64' as const,
-      shape: [values.length],
-      data: BigInt64Array.from(values, BigInt),
-    });
-    return { codes: vector(drawn.flat()), words: vector(said) };
+  const feeds = async (pictures: readonly CaptionedPicture[]) => {
+    const drawn = await codes.of(pictures.map(({ image }) => image));
+    const samples = pictures.map(({ caption }, row) => ({
+      prompt: buildGenerationPrompt(model.chat, caption).conditional,
+      codes: drawn[row]!,
+    }));
+    return { ...generationBatch(samples, star, qwen, settings), ...words.feed(pictures) };
   };
   return {
     stage,
-    configuration: { ...settings, profile: world.profile, sizes: { star, text: qwen.text } },
+    configuration: { ...settings, data: data.description, sizes: { star, text: qwen.text } },
     ...frozen,
     start: (name) => model.weights.read(name),
-    ...sceneTraining(world, settings, feeds, evaluation, ['word_accuracy']),
+    openData: (cursor) => StreamData.open(data.open, batch, feeds, cursor),
+    preview: async (access) => {
+      const parts = Array.from({ length: Math.floor(data.heldOut.length / batch) }, (_, at) =>
+        feeds(data.heldOut.slice(at * batch, (at + 1) * batch)),
+      );
+      const means = await evaluation.means(access, await Promise.all(parts), ['loss', 'word_accuracy']);
+      return { numbers: { held_out_loss: means.loss!, held_out_word_accuracy: means.word_accuracy! } };
+    },
   };
 }

@@ -58,4 +58,16 @@ export class EvaluationProgram {
       results.push((await session.run({ ...values, ...batch })) as Record<string, TensorValue>);
     return results;
   }
+
+  /** Means over the batches of scalars that the stage gives. */
+  async means<Name extends string>(
+    weights: WeightAccess,
+    batches: readonly Readonly<Record<string, TensorValue>>[],
+    names: readonly Name[],
+  ): Promise<Record<Name, number>> {
+    const results = await this.run(weights, batches);
+    const mean = (name: string) =>
+      results.reduce((sum, result) => sum + (result[name]!.data as Float32Array)[0]!, 0) / results.length;
+    return Object.fromEntries(names.map((name) => [name, mean(name)])) as Record<Name, number>;
+  }
 }

@@ -6,12 +6,15 @@ import type { StarModel } from '../../tasks/star-model.ts';
 import { uniform } from '../../tensor/random.ts';
 import { TrainingError } from '../error.ts';
 import { type GenerationSample, generationBatch, generationStage } from '../generation-loss.ts';
+import { headFromCodebook } from '../new-model/head-start.ts';
 import { baseOfStack } from '../new-model/stack-start.ts';
 import { startValue } from '../new-model/start-value.ts';
+import type { PictureLossSettings } from '../picture-loss.ts';
 import type { TrainingTask } from '../task.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { TrainedPainter } from './painter.ts';
 import { type CodedPicture, PictureCodes } from './picture-codes.ts';
+import { PlaceWords } from './place-words.ts';
 import { StreamData } from './stream-data.ts';
 
 /** A picture and what it shows, with the number of the sample: what chance decides of it depends on that alone. */
@@ -19,16 +22,21 @@ export interface CaptionedPicture<Picture = RgbImage> {
   readonly index: number;
   readonly image: Picture;
   readonly caption: string;
+  /** What stands at each place, row by row, each one token; known of scenes of the closed world. */
+  readonly words?: readonly string[];
 }
 
-export interface GenerationSettings {
+export interface GenerationSettings extends PictureLossSettings {
   /** Pictures of a step. */
   readonly batch: number;
   /** Tokens of the longest prompt with the template around it. */
   readonly promptTokens: number;
   /** Share of samples whose prompt is blanked as in the unconditional row, so that guidance has a row to lean on. */
   readonly captionDropout: number;
-  /** What the stacks start as: the base's last layers, what the model has, or random numbers. */
+  /**
+   * What the stacks start as: the base's last layers, what the model has, or random numbers. With `base` the head starts
+   * from the codebook: codes that look alike begin as likely as each other.
+   */
   readonly start: 'base' | 'model' | 'random';
   readonly seed: number;
 }
@@ -57,11 +65,12 @@ export function generationTask(
   settings: GenerationSettings,
 ): TrainingTask {
   const { star, qwen } = model.folder;
-  const { batch, promptTokens, captionDropout, seed } = settings;
+  const { batch, promptTokens, captionDropout, seed, wordWeight = 0, smoothing } = settings;
   const shapes = { batch, promptTokens };
-  const stage = generationStage(star, qwen, shapes);
+  const stage = generationStage(star, qwen, shapes, { wordWeight, smoothing });
   const frozen = { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder };
   const codes = new PictureCodes(model);
+  const words = new PlaceWords(model);
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
   const painter = new TrainedPainter(model, stage);
   const promptOf = (caption: string) => {
@@ -77,7 +86,7 @@ export function generationTask(
       const dropped = uniform(seed, dropoutStream, index) < dropout;
       return { prompt: dropped ? prompt.unconditional : prompt.conditional, codes: drawn[row]! };
     });
-    return { ...generationBatch(samples, star, qwen, shapes) };
+    return { ...generationBatch(samples, star, qwen, shapes), ...(wordWeight > 0 ? words.feed(pictures) : {}) };
   };
   const captionsOf = (pictures: readonly Pictured[]) => pictures.map(({ caption }) => caption);
   const heldOutFeeds = (captions: readonly string[], dropout = 0) =>
@@ -119,7 +128,7 @@ export function generationTask(
   };
 }
 
-/** Where a trained parameter starts; adapter and head start as the model has them, but for `random`. */
+/** Where a trained parameter starts; the adapter starts as the model has it, but for `random`. */
 export async function startOf(
   model: StarModel,
   name: string,
@@ -127,6 +136,8 @@ export async function startOf(
   { start, seed }: Pick<GenerationSettings, 'start' | 'seed'>,
 ): Promise<Float32Array> {
   if (start === 'random') return startValue(name, shape, model.folder, seed);
-  const source = start === 'base' ? baseOfStack(name, model.folder) : undefined;
-  return model.weights.read(source ?? name);
+  if (start === 'model') return model.weights.read(name);
+  if (name === 'pixel_output_head.weight') return headFromCodebook(model, shape, seed);
+  if (name === 'pixel_output_head.bias') return startValue(name, shape, model.folder, seed);
+  return model.weights.read(baseOfStack(name, model.folder) ?? name);
 }

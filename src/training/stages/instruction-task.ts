@@ -14,6 +14,7 @@ import { EvaluationProgram } from './evaluation-program.ts';
 import { type CaptionedPicture, type GenerationSettings, startOf } from './generation-task.ts';
 import { TrainedPainter } from './painter.ts';
 import { type CodedPicture, PictureCodes } from './picture-codes.ts';
+import { PlaceWords } from './place-words.ts';
 import { StreamData } from './stream-data.ts';
 
 /** A picture, an instruction, and the picture that it makes of it. */
@@ -24,6 +25,8 @@ export interface EditedPicture<Picture = RgbImage> {
   readonly sourceCodes?: Int32Array;
   readonly instruction: string;
   readonly image: Picture;
+  /** As of a captioned picture: what stands at each place of what comes out. */
+  readonly words?: readonly string[];
 }
 
 export interface InstructionSettings extends GenerationSettings {
@@ -56,7 +59,7 @@ export function instructionTask(
 ): TrainingTask {
   const { star, qwen } = model.folder;
   const { numTokens } = star.pixelEncoder;
-  const { batch, edits, promptTokens, captionDropout, seed, train } = settings;
+  const { batch, edits, promptTokens, captionDropout, seed, train, wordWeight = 0, smoothing } = settings;
   if (edits < 1 || edits > batch) {
     throw new TrainingError('training_option_invalid', `edits is ${edits}: expected 1 to the batch, ${batch}`);
   }
@@ -67,9 +70,10 @@ export function instructionTask(
     semanticTokens,
     generatedTokens: numTokens,
   };
-  const stage = instructionStage(star, qwen, shapes);
+  const stage = instructionStage(star, qwen, shapes, { wordWeight, smoothing });
   const frozen = { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder };
   const codes = new PictureCodes(model);
+  const words = new PlaceWords(model);
   const pixelPad = model.chat.tokenizer.idOf('<|vision_pad|>')!;
   const batches = new InstructionBatch(model.folder, model.imageProcessor, shapes, pixelPad);
   const evaluation = new EvaluationProgram(stage, frozen, model.runtime);
@@ -95,7 +99,7 @@ export function instructionTask(
         codes: drawn[row]!,
       };
     });
-    return batches.feeds(samples);
+    return { ...batches.feeds(samples), ...(wordWeight > 0 ? words.feed(pictures) : {}) };
   };
 
   return {

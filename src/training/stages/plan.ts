@@ -4,10 +4,9 @@ import { declareGemma2 } from '../../models/lumina2/gemma2.ts';
 import { declareVaeDecoder, declareVaeEncoder } from '../../models/lumina2/vae.ts';
 import { declareVisionEncoder } from '../../models/qwen25vl/vision-encoder.ts';
 import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
-import { declareBase } from '../../models/star/parameters.ts';
+import { declareAdapter, declareBase } from '../../models/star/parameters.ts';
 import { parameterShapes, within } from '../../nn/parameters.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
-import { adapterStage } from '../adapter-loss.ts';
 import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
@@ -146,7 +145,7 @@ function trainedOf(
         train: recipe.stages.tokenizer!.train,
       }).trained;
     case 'adapter':
-      return adapterStage(star, qwen, 1).trained;
+      return parameterShapes((declare) => declareAdapter(declare, star.pixelAdapter));
     case 'generation':
       return trainedPictureParts(star, qwen, 'generate');
     case 'instruction':
@@ -165,7 +164,7 @@ function runs(recipe: TrainingRecipe, stage: StageName): (name: string) => boole
       return (name) => name.startsWith('pixel_encoder.');
     case 'adapter':
       return (name) =>
-        /^(llm\.model\.embed_tokens|pixel_adapter|pixel_encoder)\./.test(name) &&
+        /^(llm\.(model|lm_head)|pixel_adapter|pixel_encoder)\./.test(name) &&
         !name.startsWith('pixel_encoder.decoder.');
     case 'alignment':
       return (name) => name.startsWith('pixel_encoder.') && !name.startsWith('pixel_encoder.decoder.');

@@ -75,10 +75,6 @@ export const semanticRecipe = recipeSchema({
   heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
 });
 
-export const adapterRecipe = recipeSchema({
-  heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
-});
-
 export const understandingRecipe = recipeSchema({
   data: z
     .strictObject({ train: conversationsSchema, heldOut: conversationsSchema })
@@ -103,10 +99,23 @@ export const understandingRecipe = recipeSchema({
   heldOutBatches: whole(1).default(16).describe('Held-out batches that previews measure. Default 16.'),
 });
 
+const promptTokens = whole(16).describe('Tokens of the longest prompt with the chat template around it.');
+
 const captionMix = z
   .strictObject({ geneval: z.number().min(0), free: z.number().min(0), dense: z.number().min(0) })
   .default({ geneval: 2, free: 2, dense: 0 })
   .describe('How often each kind of caption is the prompt. Default 2, 2, 0. One that is too long becomes geneval.');
+
+export const adapterRecipe = recipeSchema({
+  promptTokens,
+  embeddingWeight: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('Of the distance between what the adapter writes and the embedding of the place’s word. Default 1.'),
+  heldOut: whole(1).default(256).describe('Held-out pictures that previews measure. Default 256.'),
+  captions: captionMix,
+});
 
 const editData = z
   .strictObject({ train: editPairsSchema, heldOut: editPairsSchema })
@@ -120,9 +129,28 @@ const pictureFields = {
     .enum(['base', 'model', 'random'])
     .default('model')
     .describe(
-      'What the stacks start as: the base’s last layers, what the model has, or random numbers. Default model.',
+      'What the stacks start as: the base’s last layers (then the head starts from the codebook), what the model has, or ' +
+        'random numbers. Default model.',
     ),
-  promptTokens: whole(16).describe('Tokens of the longest prompt with the chat template around it.'),
+  promptTokens,
+  wordWeight: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Of what stands at each place, which the base’s own head is to read in the stack’s states: so the prompt’s nouns ' +
+        'reach the picture. In the closed world alone. Default 0: off.',
+    ),
+  smoothing: z
+    .strictObject({
+      weight: share.describe('Part of the loss whose targets are spread.'),
+      distance: z
+        .number()
+        .positive()
+        .describe('Squared distance of code embeddings at which a code takes 1/e of the target’s share.'),
+    })
+    .optional()
+    .describe('Label smoothing over codes that look alike. Default none.'),
   heldOut: whole(1).default(128).describe('Held-out samples that previews measure. Default 128.'),
   captions: captionMix,
 };

@@ -77,7 +77,7 @@ async function taskOf(
   world: () => Promise<World>,
 ): Promise<TrainingTask> {
   const { pixelEncoder } = model.folder.star;
-  const { imageSize: size } = pixelEncoder;
+  const { imageSize: size, gridSize: grid } = pixelEncoder;
   const { stages } = recipe;
   // Previews run whole batches: so many samples that none is left over.
   const wholeBatches = (heldOut: number, batch: number) => Math.ceil(heldOut / batch) * batch;
@@ -121,35 +121,44 @@ async function taskOf(
       return understandingTask(model, conversations, rows);
     }
     case 'adapter': {
-      const { batch, seed, heldOut } = stages.adapter!;
-      return adapterTask(model, await world(), { batch, seed, heldOut: wholeBatches(heldOut, batch) });
+      const { batch, seed, heldOut, promptTokens, embeddingWeight, captions } = stages.adapter!;
+      const fits = tooLong(0, promptTokens);
+      const made = { seed, size, grid, mix: captions, fits: (text: string) => fits(text) === undefined };
+      const pictures = worldCaptionedPictures(await world(), made, wholeBatches(heldOut, batch), []);
+      return adapterTask(model, pictures, { batch, promptTokens, embeddingWeight, seed });
     }
     case 'generation': {
-      const { data, batch, promptTokens, captionDropout, seed, start, captions, ...settings } = stages.generation!;
-      const count = wholeBatches(settings.heldOut, batch);
+      const { data, batch, promptTokens, captions, heldOut, ...settings } = stages.generation!;
+      const { seed } = settings;
+      const count = wholeBatches(heldOut, batch);
       const fits = tooLong(0, promptTokens);
+      if (data) refuseWords(stage, settings);
       const pictures = data
         ? await realCaptionedPictures(data, { seed, size, count, fits, tokenizer }, [])
         : worldCaptionedPictures(
             await world(),
-            { seed, size, mix: captions, fits: (text) => fits(text) === undefined },
+            { seed, size, grid, mix: captions, fits: (text) => fits(text) === undefined },
             count,
             previewPrompts,
           );
-      return generationTask(model, pictures, { batch, promptTokens, captionDropout, seed, start });
+      return generationTask(model, pictures, { batch, promptTokens, ...pictureSettings(settings) });
     }
     case 'alignment': {
       const { batch, resolution, captionTokens, density, conditionDropout, codesDropout, seed, ...settings } =
         stages.alignment!;
       requireDecoder(model.folder);
       const decoder = await openDiffusionDecoder(model);
-      const samples = await alignmentData(stages.alignment!, wholeBatches(settings.heldOut, batch), world);
+      const samples = await alignmentData(
+        stages.alignment!,
+        { heldOut: wholeBatches(settings.heldOut, batch), grid },
+        world,
+      );
       const dropout = { conditions: conditionDropout, codes: codesDropout };
       return alignmentTask(model, decoder, samples, { batch, resolution, captionTokens, density, dropout, seed });
     }
     case 'instruction': {
-      const { data, editData, batch, edits, promptTokens, captionDropout, seed, start, ...settings } =
-        stages.instruction!;
+      const { data, editData, batch, edits, promptTokens, train, ...settings } = stages.instruction!;
+      const { seed } = settings;
       const fits = tooLong(0, promptTokens);
       // Around the source's blocks: two starts, two ends, a newline.
       const fitsEdit = tooLong(pixelEncoder.numTokens + drawnPicture(model).tokens + 5, promptTokens);
@@ -158,32 +167,42 @@ async function taskOf(
         const message = 'instruction: expected both data and editData, or neither for the closed world';
         throw new TrainingError('training_option_invalid', message);
       }
+      if (data) refuseWords(stage, settings);
       const samples =
         data && editData
           ? await realInstructions(data, editData, { seed, size, batch, edits, count, fits, fitsEdit, tokenizer })
           : worldInstructions(
               await world(),
-              { seed, size, mix: settings.captions, fits: (text) => fits(text) === undefined },
+              { seed, size, grid, mix: settings.captions, fits: (text) => fits(text) === undefined },
               { batch, edits, heldOut: count, fits: (text) => fitsEdit(text) === undefined },
             );
-      const { train: trained } = settings;
-      return instructionTask(model, samples, {
-        batch,
-        edits,
-        promptTokens,
-        captionDropout,
-        seed,
-        start,
-        train: trained,
-      });
+      return instructionTask(model, samples, { batch, edits, promptTokens, train, ...pictureSettings(settings) });
     }
   }
+}
+
+type PictureRecipe = Omit<NonNullable<TrainingRecipe['stages']['generation']>, 'data'>;
+
+function pictureSettings({
+  captionDropout,
+  seed,
+  start,
+  wordWeight,
+  smoothing,
+}: Omit<PictureRecipe, 'batch' | 'promptTokens' | 'captions' | 'heldOut'>) {
+  return { captionDropout, seed, start, wordWeight, smoothing };
+}
+
+function refuseWords(stage: StageName, { wordWeight }: { readonly wordWeight: number }): void {
+  if (wordWeight === 0) return;
+  const message = `${stage}: wordWeight is ${wordWeight} with data of your own: expected 0, what stands where is known in the closed world alone`;
+  throw new TrainingError('training_option_invalid', message);
 }
 
 /** Captions of any length: what the decoder has no place for is cut, as the pipeline does. */
 async function alignmentData(
   recipe: NonNullable<TrainingRecipe['stages']['alignment']>,
-  heldOut: number,
+  { heldOut, grid }: { readonly heldOut: number; readonly grid: number },
   world: () => Promise<World>,
 ): Promise<AlignmentData> {
   const { data, editData, batch, edits, seed, resolution: size, captions } = recipe;
@@ -198,7 +217,7 @@ async function alignmentData(
     return realInstructions(data, editData, { ...real, batch, edits, fitsEdit: () => undefined });
   }
   if (data) return realCaptionedPictures(data, real, []);
-  const made = { seed, size, mix: captions, fits: () => true };
+  const made = { seed, size, grid, mix: captions, fits: () => true };
   if (edits === 0) return worldCaptionedPictures(await world(), made, heldOut, []);
   return worldInstructions(await world(), made, { batch, edits, heldOut, fits: () => true });
 }

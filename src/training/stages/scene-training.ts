@@ -37,10 +37,8 @@ export function sceneTraining(
       const parts = Array.from({ length: Math.floor(heldOut / batch) }, (_, at) =>
         feeds(scenes.slice(at * batch, (at + 1) * batch)),
       );
-      const results = await evaluation.run(access, await Promise.all(parts));
-      const mean = (name: string) =>
-        results.reduce((sum, result) => sum + (result[name]!.data as Float32Array)[0]!, 0) / results.length;
-      return { numbers: Object.fromEntries(['loss', ...measured].map((name) => [`held_out_${name}`, mean(name)])) };
+      const means = await evaluation.means(access, await Promise.all(parts), ['loss', ...measured]);
+      return { numbers: Object.fromEntries(Object.entries(means).map(([name, mean]) => [`held_out_${name}`, mean])) };
     },
   };
 }

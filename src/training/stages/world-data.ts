@@ -3,6 +3,7 @@
 import { DataError } from '../../data/error.ts';
 import { IndexedStream } from '../../data/indexed-stream.ts';
 import { captionKinds, describeScene } from '../../data/world/captions.ts';
+import { cellWords } from '../../data/world/cell-words.ts';
 import { chanceOf } from '../../data/world/chance.ts';
 import type { ConversationOptions } from '../../data/world/conversations.ts';
 import { type EditTarget, renderTarget } from '../../data/world/edit-target.ts';
@@ -72,6 +73,8 @@ export interface CaptionMix {
 export interface WorldCaptions {
   readonly seed: number;
   readonly size: number;
+  /** Places of a picture on a side. */
+  readonly grid: number;
   readonly mix: CaptionMix;
   /** Whether a caption fits the program; one that does not becomes one of GenEval's, which are short. */
   readonly fits: (caption: string) => boolean;
@@ -100,11 +103,12 @@ export function worldCaptionedPictures(
   heldOut: number,
   prompts: readonly string[],
 ): GenerationData {
-  const { seed, size } = captions;
+  const { seed, size, grid } = captions;
   const picture = (index: number, scene: Scene): CaptionedPicture => ({
     index,
     image: world.render(scene, size),
     caption: worldCaption(scene, index, captions),
+    words: cellWords(scene, grid),
   });
   const numbers = Array.from({ length: heldOut }, (_, index) => heldOutFrom + index);
   const scenes = numbers.map((index) => world.scene(seed, index, 'any'));
@@ -125,12 +129,13 @@ export function worldInstructions(
   captions: WorldCaptions,
   { batch, edits, heldOut, fits }: InstructionMix,
 ): InstructionData {
-  const { seed, size } = captions;
+  const { seed, size, grid } = captions;
   const sample = (index: number, held: 'exclude' | 'any'): EditedPicture | CaptionedPicture => {
     const place = (index - (index >= heldOutFrom ? heldOutFrom : 0)) % batch;
     if (place >= edits) {
       const scene = world.scene(seed, index, held);
-      return { index, image: world.render(scene, size), caption: worldCaption(scene, index, captions) };
+      const words = cellWords(scene, grid);
+      return { index, image: world.render(scene, size), caption: worldCaption(scene, index, captions), words };
     }
     // A scene that allows no edit, or only a lengthy one, gives way to another.
     for (let attempt = 0; ; attempt++) {
@@ -143,6 +148,7 @@ export function worldInstructions(
         source: world.render(scene, size),
         instruction,
         image: renderTarget(target, world.atlas, size),
+        words: cellWords(targetScene(target), grid),
       };
     }
   };
