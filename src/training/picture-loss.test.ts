@@ -15,8 +15,9 @@ async function losses(model: StarModel, settings: PictureLossSettings, codes: re
   const stage = generationStage(star, qwen, shapes, settings);
   const { declare, folder: weightsFolder } = model.weights;
   await using session = await model.runtime.load(compileLoss(stage, declare, { gradients: [] }), { weightsFolder });
-  const words = settings.wordWeight ? { words: int64([1, codes.length], new Array<number>(codes.length).fill(3)) } : {};
-  const results = await session.run({ ...generationBatch([{ prompt, codes }], star, qwen, shapes), ...words });
+  const feeds: Record<string, TensorValue> = generationBatch([{ prompt, codes }], star, qwen, shapes);
+  if (settings.wordWeight) feeds.words = int64([1, codes.length], new Array<number>(codes.length).fill(3));
+  const results = await session.run(feeds);
   const first = (name: string) => ((results[name] as TensorValue).data as Float32Array)[0]!;
   return { loss: first('loss'), nll: first('per_sample_nll') / codes.length };
 }
