@@ -37,6 +37,7 @@ import {
   paddingOf,
   pictureLoss,
   stacksFor,
+  type TrainedParts,
   trainedPictureParts,
   wordsPort,
 } from './picture-loss.ts';
@@ -47,13 +48,15 @@ export interface GenerationShapes {
   readonly batch: number;
   /** Tokens of the longest prompt, `<|vision_start|>` included. */
   readonly promptTokens: number;
+  /** What is trained. Default all. */
+  readonly trained?: TrainedParts;
 }
 
 /** The stage that trains adapter, stacks and head on pairs of prompt and image. */
 export function generationStage(
   star: StarConfig,
   qwen: Qwen25VLConfig,
-  { batch, promptTokens }: GenerationShapes,
+  { batch, promptTokens, trained }: GenerationShapes,
   settings: PictureLossSettings = {},
 ): Stage {
   const image = [batch, star.pixelEncoder.numTokens] as const;
@@ -65,7 +68,7 @@ export function generationStage(
       { name: 'targets', dtype: 'int64', shape: image },
       ...wordsPort(image, settings),
     ],
-    trained: trainedPictureParts(star, qwen, 'generate'),
+    trained: trainedPictureParts(star, qwen, 'generate', trained),
     loss: (declare, { token_ids, prompt_lengths, targets, words }) => {
       const base = declareBase(declare, qwen);
       const picture = declarePictureParts(declare, star, qwen);

@@ -4,7 +4,7 @@ import { StarModel } from '../tasks/star-model.ts';
 import { int64 } from '../tasks/token-loop.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import { generationBatch, generationStage } from './generation-loss.ts';
-import type { PictureLossSettings } from './picture-loss.ts';
+import { type PictureLossSettings, trainedPictureParts } from './picture-loss.ts';
 import { compileLoss } from './stage.ts';
 
 const shapes = { batch: 1, promptTokens: 4 };
@@ -55,4 +55,16 @@ it('spreads targets over like codes and asks for words, and reports the codes al
   const total = weights.reduce((a, b) => a + b, 0);
   const entropy = weights.reduce((sum, value) => sum - (value / total) * Math.log(Math.max(value / total, 1e-30)), 0);
   expect(whole.loss).toBeGreaterThan(entropy);
+});
+
+it('trains the base where it is asked to, and never the semantic encoder or the tokenizer', async () => {
+  await using model = await StarModel.open(referencePath('tiny-b', '.'), { device: 'cpu', threads: 1 });
+  const { star, qwen } = model.folder;
+  const frozen = [...trainedPictureParts(star, qwen, 'generate').keys()];
+  const unfrozen = [...trainedPictureParts(star, qwen, 'generate', 'base too').keys()];
+  expect(frozen.some((name) => name.startsWith('llm.'))).toBe(false);
+  expect(unfrozen).toEqual(
+    expect.arrayContaining([...frozen, 'llm.model.embed_tokens.weight', 'llm.model.norm.weight']),
+  );
+  expect(unfrozen.some((name) => /^llm\.visual|^pixel_encoder/.test(name))).toBe(false);
 });

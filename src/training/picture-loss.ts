@@ -4,6 +4,7 @@ import type { StackTask, StarConfig } from '../models/star/config.ts';
 import {
   type Base,
   declareAdapter,
+  declareBase,
   declareOutputHead,
   declareStacks,
   type PictureParts,
@@ -42,8 +43,11 @@ import {
 import { TrainingError } from './error.ts';
 import type { Stage, StageLoss } from './stage.ts';
 
-/** What a stage of pictures trains: all but base and tokenizer, or the last stack alone, on frozen ones. */
-export const trainedParts = ['all', 'last stack'] as const;
+/**
+ * What a stage of pictures trains: all but base and tokenizer; the last stack alone, on frozen ones; or the base too, which
+ * costs what it understood (the semantic encoder stays as it is): for measuring what freezing is worth.
+ */
+export const trainedParts = ['all', 'last stack', 'base too'] as const;
 export type TrainedParts = (typeof trainedParts)[number];
 
 /** Adapter, head and the stacks that the task runs through, or what `parts` says of them. */
@@ -57,11 +61,12 @@ export function trainedPictureParts(
     declareAdapter(declare, star.pixelAdapter);
     declareStacks(declare, star, qwen);
     declareOutputHead(declare, star);
+    if (parts === 'base too') declareBase(declare, qwen);
   });
   const prefixes = star.stackedAr.map((_, index) => `${stackPrefix(index)}.`);
   const without = prefixes.filter((_, index) => !star.stackedAr[index]!.tasks.includes(task));
   const kept = [...all].filter(([name]) => !without.some((prefix) => name.startsWith(prefix)));
-  return new Map(parts === 'all' ? kept : kept.filter(([name]) => name.startsWith(prefixes.at(-1)!)));
+  return new Map(parts === 'last stack' ? kept.filter(([name]) => name.startsWith(prefixes.at(-1)!)) : kept);
 }
 
 /** The stacks that a task runs through, in order. */

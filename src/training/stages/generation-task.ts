@@ -9,7 +9,7 @@ import { type GenerationSample, generationBatch, generationStage } from '../gene
 import { headFromCodebook } from '../new-model/head-start.ts';
 import { baseOfStack } from '../new-model/stack-start.ts';
 import { startValue } from '../new-model/start-value.ts';
-import type { PictureLossSettings } from '../picture-loss.ts';
+import type { PictureLossSettings, TrainedParts } from '../picture-loss.ts';
 import type { TrainingTask } from '../task.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
 import { TrainedPainter } from './painter.ts';
@@ -38,6 +38,7 @@ export interface GenerationSettings extends PictureLossSettings {
    * from the codebook: codes that look alike begin as likely as each other.
    */
   readonly start: 'base' | 'model' | 'random';
+  readonly train: TrainedParts;
   readonly seed: number;
 }
 
@@ -65,8 +66,8 @@ export function generationTask(
   settings: GenerationSettings,
 ): TrainingTask {
   const { star, qwen } = model.folder;
-  const { batch, promptTokens, captionDropout, seed, wordWeight = 0, smoothing } = settings;
-  const shapes = { batch, promptTokens };
+  const { batch, promptTokens, captionDropout, seed, train, wordWeight = 0, smoothing } = settings;
+  const shapes = { batch, promptTokens, trained: train };
   const stage = generationStage(star, qwen, shapes, { wordWeight, smoothing });
   const frozen = { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder };
   const codes = new PictureCodes(model);
@@ -128,14 +129,14 @@ export function generationTask(
   };
 }
 
-/** Where a trained parameter starts; the adapter starts as the model has it, but for `random`. */
+/** Where a trained parameter starts; adapter and base start as the model has them, but the adapter for `random`. */
 export async function startOf(
   model: StarModel,
   name: string,
   shape: readonly number[],
   { start, seed }: Pick<GenerationSettings, 'start' | 'seed'>,
 ): Promise<Float32Array> {
-  if (start === 'random') return startValue(name, shape, model.folder, seed);
+  if (start === 'random' && !name.startsWith('llm.')) return startValue(name, shape, model.folder, seed);
   if (start === 'model') return model.weights.read(name);
   if (name === 'pixel_output_head.weight') return headFromCodebook(model, shape, seed);
   if (name === 'pixel_output_head.bias') return startValue(name, shape, model.folder, seed);

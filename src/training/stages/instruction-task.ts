@@ -7,7 +7,6 @@ import type { StarModel } from '../../tasks/star-model.ts';
 import { uniform } from '../../tensor/random.ts';
 import { TrainingError } from '../error.ts';
 import { InstructionBatch, type InstructionSample, instructionStage } from '../instruction-loss.ts';
-import type { TrainedParts } from '../picture-loss.ts';
 import type { TrainingTask } from '../task.ts';
 import { drawnPicture } from './drawn-picture.ts';
 import { EvaluationProgram } from './evaluation-program.ts';
@@ -32,8 +31,6 @@ export interface EditedPicture<Picture = RgbImage> {
 export interface InstructionSettings extends GenerationSettings {
   /** Samples of a step that edit; the first ones. At least 1, at most the batch. */
   readonly edits: number;
-  /** What is trained: all picture parts, or the last stack alone. */
-  readonly train: TrainedParts;
 }
 
 export type EditedOrCaptioned<Picture = RgbImage> = EditedPicture<Picture> | CaptionedPicture<Picture>;

@@ -10,6 +10,7 @@ import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
+import { decoderConfigurations } from '../new-model/decoder-configurations.ts';
 import { countParts, modelShapes } from '../new-model/new-model.ts';
 import { type DecoderConfig, publishedDecoder } from '../new-model/published-decoder.ts';
 import type { ModelConfig } from '../new-model/start-value.ts';
@@ -40,7 +41,8 @@ export interface StagePlan {
 }
 
 /**
- * A recipe's sizes of a new model know no diffusion decoder: alignment is then planned with the published one's.
+ * Stages of the diffusion decoder are planned with the model's own; where it has none, with the recipe's; a new model without
+ * either with the published one.
  * @param folder a model's folder, in place of the recipe's model
  * @throws TrainingError for a stage that the recipe does not have, ConfigError for sizes that contradict each other.
  */
@@ -49,31 +51,33 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
   if (!settings) throw noStage(recipe, stage);
   const config = await configOf(recipe, folder);
   const shapes = modelShapes(config);
-  const decoder = stage === 'alignment' ? decoderParts(await decoderOf(config), config) : undefined;
-  const trained = stage === 'alignment' ? new Map<string, readonly number[]>() : trainedOf(recipe, stage, config);
+  const decoder = isDecoderStage(stage)
+    ? decoderParts(stage, await decoderOf(recipe, stage, config), config)
+    : undefined;
+  const trained = isDecoderStage(stage) ? new Map<string, readonly number[]>() : trainedOf(recipe, stage, config);
   const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
   const all = countParts(shapes);
   const learned = countParts(trained);
-  const decoderRows = (decoder ?? []).map(({ part, shapes: own, trained: learns }) => {
+  const decoderRows = (decoder ?? []).map(({ part, shapes: own, role }) => {
     const parameters = [...own.values()].reduce((sum, shape) => sum + size(shape), 0);
-    return { part, parameters, trained: learns ? parameters : 0 };
+    return { part, parameters, trained: role === 'trained' ? parameters : 0, role };
   });
-  const run = runs(recipe, stage);
+  const run = runs(recipe, stage, decoder?.some(({ part }) => part === textEncoderPart) === false);
   let frozen = 0;
   let count = 0;
   for (const [name, shape] of shapes) {
     if (trained.has(name)) count += size(shape);
     else if (run(name)) frozen += size(shape);
   }
-  for (const { parameters, trained: learns } of decoderRows) {
-    if (learns > 0) count += parameters;
-    else frozen += parameters;
+  for (const { parameters, role } of decoderRows) {
+    if (role === 'trained') count += parameters;
+    else if (role === 'frozen') frozen += parameters;
   }
   return {
     stage,
     parts: [
       ...[...all].map(([part, parameters]) => ({ part, parameters, trained: learned.get(part) ?? 0 })),
-      ...decoderRows,
+      ...decoderRows.map(({ role: _, ...row }) => row),
     ],
     steps: settings.steps,
     samples: settings.steps * settings.batch * settings.accumulate,
@@ -99,34 +103,57 @@ async function configOf(recipe: TrainingRecipe, folder: string | undefined): Pro
   return configurationsOf(recipe.model, tokenizerFile({ tokens: [], merges: [] }));
 }
 
-/** Sizes of the folder's diffusion decoder, or of the published one where there is no folder. */
-async function decoderOf(config: ModelConfig | ModelFolder): Promise<DecoderConfig> {
+const decoderStages = ['autoencoder', 'alignment'] as const;
+type DecoderStage = (typeof decoderStages)[number];
+
+function isDecoderStage(stage: StageName): stage is DecoderStage {
+  return (decoderStages as readonly StageName[]).includes(stage);
+}
+
+/** Sizes of the folder's diffusion decoder, of the one that the recipe gives it, or of the published one. */
+async function decoderOf(
+  recipe: TrainingRecipe,
+  stage: DecoderStage,
+  config: ModelConfig | ModelFolder,
+): Promise<DecoderConfig> {
+  const there = 'folder' in config && config.pixelDecoder;
+  if (!there && recipe.decoder) return decoderConfigurations(recipe.decoder, config);
   if (!('folder' in config)) return publishedDecoder();
-  const decoder = await openDiffusionDecoder({ folder: requireDecoder(config) });
-  const { transformer, vae, textEncoder } = decoder;
-  return { transformer: transformer.config, vae: vae.config, textEncoder: textEncoder.config };
+  const decoder = await openDiffusionDecoder({ folder: requireDecoder(config, stage) });
+  const { transformer, vae, textEncoder: reader } = decoder;
+  const textEncoder = reader.kind === 'base' ? reader.kind : reader.config;
+  return { transformer: transformer.config, vae: vae.config, textEncoder };
 }
 
 interface DecoderPart {
   readonly part: string;
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  readonly trained: boolean;
+  readonly role: 'trained' | 'frozen' | 'idle';
 }
 
-function decoderParts({ transformer, vae, textEncoder }: DecoderConfig, { star }: ModelConfig): DecoderPart[] {
+const textEncoderPart = 'text encoder';
+
+function decoderParts(
+  stage: DecoderStage,
+  { transformer, vae, textEncoder }: DecoderConfig,
+  { star }: ModelConfig,
+): DecoderPart[] {
   const models = { transformer, pixelEncoder: star.pixelEncoder };
   const { trained } = alignmentStage(models, { batch: 1, latentSize: transformer.patchSize, captionTokens: 1 });
   const autoencoder = parameterShapes((declare) => [declareVaeEncoder(declare, vae), declareVaeDecoder(declare, vae)]);
-  return [
-    { part: 'diffusion transformer', shapes: trained, trained: true },
-    { part: 'autoencoder', shapes: autoencoder, trained: false },
-    { part: 'text encoder', shapes: parameterShapes((declare) => declareGemma2(declare, textEncoder)), trained: false },
+  const [aligns, idle] = [stage === 'alignment', 'idle'] as const;
+  const parts: DecoderPart[] = [
+    { part: 'diffusion transformer', shapes: trained, role: aligns ? 'trained' : idle },
+    { part: 'autoencoder', shapes: autoencoder, role: aligns ? 'frozen' : 'trained' },
   ];
+  if (textEncoder === 'base') return parts;
+  const encoder = parameterShapes((declare) => declareGemma2(declare, textEncoder));
+  return [...parts, { part: textEncoderPart, shapes: encoder, role: aligns ? 'frozen' : idle }];
 }
 
 function trainedOf(
   recipe: TrainingRecipe,
-  stage: Exclude<StageName, 'alignment'>,
+  stage: Exclude<StageName, DecoderStage>,
   { star, qwen }: ModelConfig,
 ): ReadonlyMap<string, readonly number[]> {
   switch (stage) {
@@ -147,14 +174,17 @@ function trainedOf(
     case 'adapter':
       return parameterShapes((declare) => declareAdapter(declare, star.pixelAdapter));
     case 'generation':
-      return trainedPictureParts(star, qwen, 'generate');
+      return trainedPictureParts(star, qwen, 'generate', recipe.stages.generation!.train);
     case 'instruction':
       return trainedPictureParts(star, qwen, 'edit', recipe.stages.instruction!.train);
   }
 }
 
-/** Whether a stage runs a parameter's part. */
-function runs(recipe: TrainingRecipe, stage: StageName): (name: string) => boolean {
+/**
+ * Whether a stage runs a parameter's part.
+ * @param baseReads whether the base reads the diffusion decoder's captions
+ */
+function runs(recipe: TrainingRecipe, stage: StageName, baseReads: boolean): (name: string) => boolean {
   switch (stage) {
     case 'semantic':
       return (name) => name.startsWith('llm.visual.') || /^llm\.model\.(embed_tokens|norm)\./.test(name);
@@ -166,8 +196,14 @@ function runs(recipe: TrainingRecipe, stage: StageName): (name: string) => boole
       return (name) =>
         /^(llm\.(model|lm_head)|pixel_adapter|pixel_encoder)\./.test(name) &&
         !name.startsWith('pixel_encoder.decoder.');
+    case 'autoencoder': {
+      const { perceptualWeight } = recipe.stages.autoencoder!;
+      return (name) => perceptualWeight > 0 && name.startsWith('llm.visual.');
+    }
     case 'alignment':
-      return (name) => name.startsWith('pixel_encoder.') && !name.startsWith('pixel_encoder.decoder.');
+      return (name) =>
+        (name.startsWith('pixel_encoder.') && !name.startsWith('pixel_encoder.decoder.')) ||
+        (baseReads && name.startsWith('llm.model.'));
     case 'generation': {
       const { data } = recipe.stages.generation!;
       // Pictures that are coded already pass no encoder; the codebook is read all the same.

@@ -8,6 +8,8 @@ import {
   imageTextSchema,
 } from '../../data/sources/options.ts';
 import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
+import { pixelLosses } from '../autoencoder-loss.ts';
+import { decoderSettingsSchema } from '../new-model/decoder-settings.ts';
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
 import { recipeSchema } from '../recipe.ts';
@@ -133,6 +135,13 @@ const pictureFields = {
         'random numbers. Default model.',
     ),
   promptTokens,
+  train: z
+    .enum(trainedParts)
+    .default('all')
+    .describe(
+      'What is trained: all picture parts; the last stack alone on frozen ones; or the base too, which costs what it ' +
+        'understood. Default all.',
+    ),
   wordWeight: z
     .number()
     .min(0)
@@ -156,6 +165,31 @@ const pictureFields = {
 };
 
 export const generationRecipe = recipeSchema(pictureFields);
+
+export const autoencoderRecipe = recipeSchema({
+  data: pictureData,
+  resolution: whole(1).describe('Pixels on a side of the pictures; a multiple of the decoder’s patch.'),
+  pixels: z
+    .enum(pixelLosses)
+    .default('absolute')
+    .describe('How far pixels are apart: absolute differences, which keep edges, or squared ones. Default absolute.'),
+  klWeight: z
+    .number()
+    .min(0)
+    .default(1e-6)
+    .describe('Of the divergence of a picture’s latents from the normal distribution, their sum. Default 1e-6.'),
+  perceptualWeight: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Of the perceptual loss: what the semantic encoder, which must be trained before, sees in pictures, made smaller to ' +
+        'its own size. Default 0: off.',
+    ),
+  heldOut: whole(1)
+    .default(128)
+    .describe('Held-out pictures that previews measure, and on which the latents’ scale is measured. Default 128.'),
+});
 
 export const alignmentRecipe = recipeSchema({
   data: pictureData,
@@ -207,10 +241,6 @@ export const instructionRecipe = recipeSchema({
         'the closed world.',
     ),
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
-  train: z
-    .enum(trainedParts)
-    .default('all')
-    .describe('What is trained: all picture parts, or the last stack alone on frozen ones. Default all.'),
 });
 
 export const trainingRecipeSchema = z.strictObject({
@@ -218,6 +248,7 @@ export const trainingRecipeSchema = z.strictObject({
     .union([modelSettingsSchema, z.string().min(1)])
     .describe('Sizes of a new model, or the folder of one that is there.'),
   world: worldSchema.default(nanoWorld),
+  decoder: decoderSettingsSchema.optional(),
   vocabularyScenes: whole(1)
     .default(6000)
     .describe('Scenes whose talk a new model’s text tokenizer is trained on. Default 6000.'),
@@ -227,6 +258,7 @@ export const trainingRecipeSchema = z.strictObject({
     understanding: understandingRecipe.optional(),
     adapter: adapterRecipe.optional(),
     generation: generationRecipe.optional(),
+    autoencoder: autoencoderRecipe.optional(),
     alignment: alignmentRecipe.optional(),
     instruction: instructionRecipe.optional(),
   }),
@@ -240,6 +272,7 @@ export const stageNamesInOrder: readonly StageName[] = [
   'understanding',
   'adapter',
   'generation',
+  'autoencoder',
   'alignment',
   'instruction',
 ];

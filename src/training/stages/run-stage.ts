@@ -8,8 +8,10 @@ import { World } from '../../data/world/world.ts';
 import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
-import { StarModel } from '../../tasks/star-model.ts';
+import { type LoadOptions, StarModel } from '../../tasks/star-model.ts';
 import { TrainingError } from '../error.ts';
+import { ensureDecoder } from '../new-model/add-decoder.ts';
+import { saveLatentScale } from '../new-model/latent-scale.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
 import { requireSavable, saveModel } from '../new-model/save-model.ts';
 import { roleNames, trainTokenizer } from '../new-model/tokenizer-file.ts';
@@ -18,6 +20,7 @@ import { type TrainOptions, train } from '../trainer.ts';
 import type { TrainingEvent, TrainingResult } from '../training-events.ts';
 import { adapterTask } from './adapter-task.ts';
 import { type AlignmentData, alignmentTask, requireDecoder } from './alignment-task.ts';
+import { autoencoderTask, measureLatents } from './autoencoder-task.ts';
 import { drawnPicture } from './drawn-picture.ts';
 import { generationTask } from './generation-task.ts';
 import { instructionTask } from './instruction-task.ts';
@@ -27,7 +30,7 @@ import { realConversations } from './real-conversations.ts';
 import { realCaptionedPictures, realInstructions, realPictures } from './real-data.ts';
 import type { StageName, TrainingRecipe } from './recipe.ts';
 import { placeWords, semanticTask } from './semantic-task.ts';
-import { tokenizerTask } from './tokenizer-task.ts';
+import { type TokenizerData, tokenizerTask } from './tokenizer-task.ts';
 import { understandingTask, worldConversations } from './understanding-task.ts';
 import { conversationOptions, worldCaptionedPictures, worldInstructions, worldPictures } from './world-data.ts';
 
@@ -42,7 +45,8 @@ export interface RunStageOptions extends Pick<TrainOptions, 'resume' | 'allowCha
 
 /**
  * Trains a stage to its end, or until the signal; at the end its weights are written into the model. Stages before it must
- * be done: each reads the model as it finds it.
+ * be done: each reads the model as it finds it. A model without a diffusion decoder is given the recipe's by the first stage
+ * that trains one.
  * @throws TrainingError for a stage that the recipe does not have, for a checkpoint that cannot be written (`.pt`) and for a
  *   stage whose part the model lacks, and what `train` throws.
  */
@@ -56,7 +60,9 @@ export async function* runStage(
   let opened: Promise<World> | undefined;
   const world = () => (opened ??= World.open(recipe.world));
   const folder = options.model ?? (await modelFolder(recipe, world, options.folder));
-  await using model = await StarModel.open(folder, { device: options.device ?? 'cpu', threads: options.threads });
+  if (recipe.decoder && (stage === 'autoencoder' || stage === 'alignment')) await ensureDecoder(folder, recipe.decoder);
+  const runtime = { device: options.device ?? 'cpu', threads: options.threads };
+  await using model = await StarModel.open(folder, runtime);
   requireSavable(model.folder);
   const task = await taskOf(recipe, stage, model, world);
   const result = yield* train(task, settings, {
@@ -66,7 +72,10 @@ export async function* runStage(
     runtime: model.runtime,
     signal: options.signal,
   });
-  if (result.stopped === 'finished') await keepTrained(folder, result.checkpoint, settings.ema > 0);
+  if (result.stopped === 'finished') {
+    await keepTrained(folder, result.checkpoint, settings.ema > 0);
+    if (stage === 'autoencoder') await fitLatentScale(recipe, folder, world, runtime);
+  }
   return result;
 }
 
@@ -143,6 +152,20 @@ async function taskOf(
           );
       return generationTask(model, pictures, { batch, promptTokens, ...pictureSettings(settings) });
     }
+    case 'autoencoder': {
+      const { batch, seed, resolution, pixels, klWeight, perceptualWeight } = stages.autoencoder!;
+      requireDecoder(model.folder, stage);
+      const decoder = await openDiffusionDecoder(model);
+      const pictures = await autoencoderData(stages.autoencoder!, world);
+      return autoencoderTask(model, decoder, pictures, {
+        batch,
+        seed,
+        resolution,
+        pixels,
+        klWeight,
+        perceptualWeight,
+      });
+    }
     case 'alignment': {
       const { batch, resolution, captionTokens, density, conditionDropout, codesDropout, seed, ...settings } =
         stages.alignment!;
@@ -157,7 +180,7 @@ async function taskOf(
       return alignmentTask(model, decoder, samples, { batch, resolution, captionTokens, density, dropout, seed });
     }
     case 'instruction': {
-      const { data, editData, batch, edits, promptTokens, train, ...settings } = stages.instruction!;
+      const { data, editData, batch, edits, promptTokens, ...settings } = stages.instruction!;
       const { seed } = settings;
       const fits = tooLong(0, promptTokens);
       // Around the source's blocks: two starts, two ends, a newline.
@@ -176,7 +199,7 @@ async function taskOf(
               { seed, size, grid, mix: settings.captions, fits: (text) => fits(text) === undefined },
               { batch, edits, heldOut: count, fits: (text) => fitsEdit(text) === undefined },
             );
-      return instructionTask(model, samples, { batch, edits, promptTokens, train, ...pictureSettings(settings) });
+      return instructionTask(model, samples, { batch, edits, promptTokens, ...pictureSettings(settings) });
     }
   }
 }
@@ -184,19 +207,45 @@ async function taskOf(
 type PictureRecipe = Omit<NonNullable<TrainingRecipe['stages']['generation']>, 'data'>;
 
 function pictureSettings({
+  train,
   captionDropout,
   seed,
   start,
   wordWeight,
   smoothing,
 }: Omit<PictureRecipe, 'batch' | 'promptTokens' | 'captions' | 'heldOut'>) {
-  return { captionDropout, seed, start, wordWeight, smoothing };
+  return { captionDropout, seed, start, train, wordWeight, smoothing };
 }
 
 function refuseWords(stage: StageName, { wordWeight }: { readonly wordWeight: number }): void {
   if (wordWeight === 0) return;
   const message = `${stage}: wordWeight is ${wordWeight} with data of your own: expected 0, what stands where is known in the closed world alone`;
   throw new TrainingError('training_option_invalid', message);
+}
+
+type AutoencoderRecipe = NonNullable<TrainingRecipe['stages']['autoencoder']>;
+
+async function autoencoderData(
+  { data, seed, resolution: size, heldOut, batch }: AutoencoderRecipe,
+  world: () => Promise<World>,
+): Promise<TokenizerData> {
+  const count = Math.ceil(heldOut / batch) * batch;
+  return data ? realPictures(data, { seed, size, count }) : worldPictures(await world(), seed, size, count);
+}
+
+/** The trained autoencoder's latents are measured on held-out pictures, so that the transformer sees them with variance 1. */
+async function fitLatentScale(
+  recipe: TrainingRecipe,
+  folder: string,
+  world: () => Promise<World>,
+  runtime: LoadOptions,
+): Promise<void> {
+  const settings = recipe.stages.autoencoder!;
+  // Opened anew: weights lie elsewhere in the file that was written.
+  await using model = await StarModel.open(folder, runtime);
+  const { heldOut } = await autoencoderData(settings, world);
+  const scale = await measureLatents(model, await openDiffusionDecoder(model), heldOut, settings.resolution);
+  await saveLatentScale(model.folder, scale);
 }
 
 /** Captions of any length: what the decoder has no place for is cut, as the pipeline does. */
