@@ -26,6 +26,7 @@ import {
   type CommonValues,
   givenOptions,
   loadStar,
+  modelOf,
   parseNumber,
 } from './options.ts';
 import { printJson } from './output.ts';
@@ -128,7 +129,7 @@ async function evaluate(name: string, values: EvaluateValues): Promise<void> {
     values,
     options: { ...sampler, signal: interrupt.signal },
     source: {
-      name: values.model ?? process.env.STARSTACK_MODEL ?? 'model',
+      name: modelOf(values),
       sampler: { ...defaultSampler(), ...sampler },
     },
     follow: (done, total, picture) => {

@@ -5,8 +5,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { z } from 'zod';
 import { type DeviceRequest, deviceRequests } from '../runtime/device.ts';
+import { defaultModel, packagedModels } from '../tasks/packaged-model.ts';
 import { Star } from '../tasks/star.ts';
-import { UsageError } from './failure.ts';
 
 /** Options that every command has. */
 export interface CommonValues {
@@ -71,7 +71,10 @@ export function givenOptions(schema: z.ZodObject, values: object): Record<string
 /** Where to find the model. */
 export function addModelOption(command: Command): Command {
   return command.addOption(
-    new Option('--model <dir>', 'Model folder. Default: the environment variable STARSTACK_MODEL.').argParser(String),
+    new Option(
+      '--model <dir>',
+      `Model folder, or ${packagedModels.join(', ')}. Default: the environment variable STARSTACK_MODEL, else ${defaultModel}.`,
+    ).argParser(String),
   );
 }
 
@@ -84,15 +87,12 @@ export function addRuntimeOptions(command: Command): Command {
     .option('--debug', 'Print stack traces of errors. Default: one line.');
 }
 
-/** Opens the model that `--model` or `STARSTACK_MODEL` names. */
+/** The model that `--model` or `STARSTACK_MODEL` names, or the package's own. */
+export function modelOf({ model }: Pick<CommonValues, 'model'>): string {
+  return model ?? (process.env.STARSTACK_MODEL || defaultModel);
+}
+
+/** Opens it. */
 export function loadStar(values: CommonValues): Promise<Star> {
-  const folder = values.model ?? process.env.STARSTACK_MODEL;
-  if (!folder) {
-    throw new UsageError(
-      'model_missing',
-      'no model: name a model folder with --model DIR or the environment variable STARSTACK_MODEL; ' +
-        'no model ships with this package yet',
-    );
-  }
-  return Star.load(folder, { device: values.device, threads: values.threads });
+  return Star.load(modelOf(values), { device: values.device, threads: values.threads });
 }

@@ -13,6 +13,7 @@ import { Runtime, type RuntimeOptions } from '../runtime/runtime.ts';
 import type { Session } from '../runtime/session.ts';
 import { SessionCache } from '../runtime/session-cache.ts';
 import type { CompiledProgram } from '../tensor/index.ts';
+import { modelPlace } from './packaged-model.ts';
 
 export interface LoadOptions extends RuntimeOptions {
   /** Compile the engine so that it also gives logits and prompt embeddings, for checking. Default false. */
@@ -53,12 +54,15 @@ export class StarModel implements AsyncDisposable {
     this.cacheNames = [...names.base, ...names.stack];
   }
 
-  /** Opens a model folder in the published layout and starts a runtime; nothing large is in memory yet. */
+  /**
+   * Opens a model folder in the published layout, or the package's own by name (`nano`), and starts a runtime; nothing
+   * large is in memory yet.
+   */
   static async open(
     path: string,
     { trace = false, keepDecoder = false, ...options }: LoadOptions = {},
   ): Promise<StarModel> {
-    const folder = await openModelFolder(path);
+    const folder = await openModelFolder(modelPlace(path));
     const tokenizer = await loadTokenizer(folder.languageModelFolder);
     const chat = await loadChatFormat(folder.languageModelFolder, tokenizer);
     const file = folder.preprocessorFile;

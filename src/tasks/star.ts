@@ -27,7 +27,7 @@ export interface Message {
  * A loaded model. Everything slow can be awaited, or read as events through `.stream`, and takes a `signal`.
  *
  * ```ts
- * await using star = await Star.load('path/to/model');
+ * await using star = await Star.load('nano');
  * const { images } = await star.generate('two red apples', { seed: 7 });
  * await images[0].save('apples.png');
  * ```
@@ -66,9 +66,13 @@ export class Star implements AsyncDisposable {
     });
   }
 
-  /** Opens a model folder in the published layout; its programs load when first used. */
-  static async load(folder: string, options?: LoadOptions): Promise<Star> {
-    return new Star(await StarModel.open(folder, options));
+  /**
+   * Opens a model folder in the published layout, or the package's own model by its name; its programs load when first
+   * used.
+   * @param model a folder's path, or `nano`
+   */
+  static async load(model: string, options?: LoadOptions): Promise<Star> {
+    return new Star(await StarModel.open(model, options));
   }
 
   get device(): DeviceChoice {

@@ -163,13 +163,6 @@ const cases: Record<string, Case> = {
     error: 'usage',
     message: /put a text of several words in quotes/,
   },
-  'no model': {
-    words: ['generate', 'a plum'],
-    model: null,
-    code: 2,
-    error: 'model_missing',
-    message: /--model DIR .* no model ships with this package yet$/,
-  },
   'a folder that is no model': {
     words: ['generate', 'a plum', '--model', '.'],
     code: 1,

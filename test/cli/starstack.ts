@@ -43,7 +43,7 @@ export function installStarstack(): Installation {
     state.base = await mkdtemp(path.join(tmpdir(), 'starstack-cli-'));
     await mkdir(path.join(state.base, 'work'));
     await copyFile(path.join(root, 'package.json'), path.join(state.base, 'package.json'));
-    for (const name of ['node_modules', 'assets']) {
+    for (const name of ['node_modules', 'assets', 'models']) {
       await symlink(path.join(root, name), path.join(state.base, name));
     }
     const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
