@@ -1,6 +1,6 @@
 /** From VQ codes to finished pictures through the diffusion decoder: what generating and editing share. */
 import type { RgbImage } from '../image/rgb-image.ts';
-import { type CaptionTokens, captionFeeds, framePrompt, tokenizeCaption } from '../models/lumina2/gemma2-prompt.ts';
+import { type CaptionTokens, captionFeeds, tokenizeCaption } from '../models/lumina2/gemma2-prompt.ts';
 import { type DiffusionGuidance, guidedBranches, type WeightedBranch } from '../models/lumina2/guidance.ts';
 import { type NoiseSchedule, noiseSchedule } from '../models/lumina2/scheduler.ts';
 import { latentNoise, latentStreams, zeroLatents } from '../models/lumina2/vae-programs.ts';
@@ -8,6 +8,7 @@ import { vqPixelValues } from '../models/vq/image-transform.ts';
 import type { RemoteTensor } from '../runtime/remote-tensor.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import {
+  captionFrame,
   type DiffusionDecoder,
   type DiffusionProgram,
   type DiffusionSizes,
@@ -68,10 +69,10 @@ export function requireResolution(task: string, decoder: DiffusionDecoder, resol
 
 /** The text as the text encoder reads it; `dropped` of its tokens found no place. */
 export function captionOf(
-  { tokenizer }: DiffusionDecoder,
+  decoder: DiffusionDecoder,
   { text, systemPrompt, captionTokens }: Pick<Diffusion, 'text' | 'systemPrompt' | 'captionTokens'>,
 ): CaptionTokens {
-  return tokenizeCaption(framePrompt(text, systemPrompt), tokenizer, captionTokens);
+  return tokenizeCaption(captionFrame(decoder, text, systemPrompt), decoder.tokenizer, captionTokens);
 }
 
 /** The noise levels of a denoising. @throws RangeError for steps of which the decoder's schedule makes nothing. */

@@ -5,11 +5,17 @@
  */
 import { ConfigError } from '../models/config-error.ts';
 import { readJsonFile } from '../models/config-file.ts';
+import { compileBaseCaptions, framedForBase } from '../models/lumina2/base-captions.ts';
 import { compileCodeMaps, compileDenoiser } from '../models/lumina2/denoiser.ts';
-import { openLumina2Folder } from '../models/lumina2/folder.ts';
+import { type Lumina2Folder, openLumina2Folder, openWordlessFolder } from '../models/lumina2/folder.ts';
 import { compileGemma2, declareGemma2, unusedInGemma2 } from '../models/lumina2/gemma2.ts';
 import { type Gemma2Config, parseGemma2Config } from '../models/lumina2/gemma2-config.ts';
-import { type CaptionTokenizer, defaultCaptionTokens, loadCaptionTokenizer } from '../models/lumina2/gemma2-prompt.ts';
+import {
+  type CaptionTokenizer,
+  defaultCaptionTokens,
+  framePrompt,
+  loadCaptionTokenizer,
+} from '../models/lumina2/gemma2-prompt.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
 import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
@@ -17,6 +23,7 @@ import { declareVaeDecoder, declareVaeEncoder } from '../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
 import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-programs.ts';
 import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
+import type { ModelFolder } from '../models/star/folder.ts';
 import type { Session } from '../runtime/session.ts';
 import { SessionCache } from '../runtime/session-cache.ts';
 import type { CompiledProgram } from '../tensor/index.ts';
@@ -26,10 +33,15 @@ import type { StarModel } from './star-model.ts';
 export interface DiffusionDecoder {
   readonly transformer: { readonly config: LuminaTransformerConfig; readonly weights: PartWeights };
   readonly vae: { readonly config: VaeConfig; readonly weights: PartWeights };
-  readonly textEncoder: { readonly config: Gemma2Config; readonly weights: PartWeights };
+  readonly textEncoder: CaptionReader;
   readonly tokenizer: CaptionTokenizer;
   readonly scheduler: SchedulerConfig;
 }
+
+/** What reads captions: a text encoder of the decoder's own, or the model's base. */
+export type CaptionReader =
+  | { readonly kind: 'gemma2'; readonly config: Gemma2Config; readonly weights: PartWeights }
+  | { readonly kind: 'base' };
 
 /** What the decoder is found by. */
 type OfFolder = Pick<StarModel, 'folder'>;
@@ -56,16 +68,23 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
   if (!pixelDecoder) {
     throw new TaskError('not_supported', `${folder.configFile} names no pixel_decoder; use decoder vq`);
   }
-  const parts = await openLumina2Folder(pixelDecoder.folder);
-  const [transformer, vae, textEncoder, scheduler] = await Promise.all([
+  const worded = star.pixelDecoder?.textEncoder === 'base' ? undefined : await openLumina2Folder(pixelDecoder.folder);
+  const parts = worded ?? (await openWordlessFolder(pixelDecoder.folder));
+  const [transformer, vae, scheduler] = await Promise.all([
     readJsonFile(parts.transformer.configFile).then((value) =>
       parseLuminaTransformerConfig(value, parts.transformer.configFile),
     ),
     readJsonFile(parts.vae.configFile).then((value) => parseVaeConfig(value, parts.vae.configFile)),
-    readJsonFile(parts.textEncoder.configFile).then((value) => parseGemma2Config(value, parts.textEncoder.configFile)),
     readJsonFile(parts.scheduler.configFile).then((value) => parseSchedulerConfig(value, parts.scheduler.configFile)),
   ]);
-  requireFit(parts.transformer.configFile, 'cap_feat_dim', transformer.captionDim, textEncoder.hiddenSize);
+  const { captionDim, reader, tokenizer } = worded ? await openGemma(folder, worded) : await openBase(folder);
+  requireFit(
+    parts.transformer.configFile,
+    'cap_feat_dim',
+    transformer.captionDim,
+    captionDim,
+    worded ? undefined : 'the base, which reads the captions',
+  );
   requireFit(parts.transformer.configFile, 'in_channels', transformer.latentChannels, vae.latentChannels);
   const overlay = (part: keyof typeof overlayPrefixes) => ({
     file: folder.checkpointFile,
@@ -89,24 +108,46 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
         { folder: folder.folder, overlay: overlay('vae') },
       ),
     },
-    textEncoder: {
-      config: textEncoder,
-      weights: await openPartWeights(parts.textEncoder, (declare) => declareGemma2(declare, textEncoder), {
-        folder: folder.folder,
-        ignore: (name) => unusedInGemma2(name, textEncoder),
-      }),
-    },
-    tokenizer: await loadCaptionTokenizer(parts.tokenizer.folder, textEncoder.vocabSize),
+    textEncoder: reader,
+    tokenizer,
     scheduler,
   };
 }
 
-function requireFit(file: string, path: string, value: number, other: number): void {
+/** What reads captions, the size of its states and its tokenizer. */
+interface OpenedReader {
+  readonly captionDim: number;
+  readonly reader: CaptionReader;
+  readonly tokenizer: CaptionTokenizer;
+}
+
+async function openGemma({ folder }: ModelFolder, { textEncoder, tokenizer }: Lumina2Folder): Promise<OpenedReader> {
+  const config = parseGemma2Config(await readJsonFile(textEncoder.configFile), textEncoder.configFile);
+  const weights = await openPartWeights(textEncoder, (declare) => declareGemma2(declare, config), {
+    folder,
+    ignore: (name) => unusedInGemma2(name, config),
+  });
+  return {
+    captionDim: config.hiddenSize,
+    reader: { kind: 'gemma2', config, weights },
+    tokenizer: await loadCaptionTokenizer(tokenizer.folder, config.vocabSize),
+  };
+}
+
+async function openBase({ languageModelFolder, qwen }: ModelFolder): Promise<OpenedReader> {
+  return {
+    captionDim: qwen.text.hiddenSize,
+    reader: { kind: 'base' },
+    tokenizer: await loadCaptionTokenizer(languageModelFolder, qwen.text.vocabSize),
+  };
+}
+
+function requireFit(file: string, path: string, value: number, other: number, of = 'the part beside it'): void {
   if (value === other) return;
   throw new ConfigError(file, {
     code: 'config_invalid',
     path,
-    expected: `${other}, as in the part beside it`,
+    expected: `${other}, as in ${of}`,
     got: `${value}`,
   });
 }
@@ -126,6 +167,11 @@ export function largestResolution(decoder: DiffusionDecoder): number {
 /** Tokens of a caption as published, or the most that the transformer has positions for: the picture's own comes after them. */
 export function captionTokensOf({ transformer }: DiffusionDecoder): number {
   return Math.min(defaultCaptionTokens, transformer.config.ropePositions[0] - 1);
+}
+
+/** A text in the frame in which the decoder's captions are read. */
+export function captionFrame({ textEncoder }: DiffusionDecoder, text: string, systemPrompt?: string): string {
+  return textEncoder.kind === 'base' ? framedForBase(text, systemPrompt) : framePrompt(text, systemPrompt);
 }
 
 export type DiffusionProgram =
@@ -186,6 +232,12 @@ function programOf(
   const grid = { rows: side, columns: side };
   switch (name) {
     case 'text encoder':
+      if (textEncoder.kind === 'base') {
+        return {
+          program: compileBaseCaptions(weights.declare, folder.qwen, captionTokens),
+          weightsFolder: weights.folder,
+        };
+      }
       return {
         program: compileGemma2(textEncoder.weights.declare, textEncoder.config, captionTokens),
         weightsFolder: textEncoder.weights.folder,

@@ -30,6 +30,12 @@ const published = {
   window: [0, 1],
 } as const;
 
+/** Of a decoder whose captions the base reads: small, and trained for few steps, which need no guidance. */
+const small = {
+  generate: { steps: 8, text: 1, image: 1, codes: 0 },
+  edit: { steps: 8, text: 1, image: 1, codes: 1 },
+} as const;
+
 /** The diffusion decoder that was chosen, and what it is asked for. */
 export interface ChosenDiffusion {
   readonly decoder: DiffusionDecoder;
@@ -55,7 +61,7 @@ export async function chooseDiffusion(
 ): Promise<ChosenDiffusion | undefined> {
   if (options.decoder === 'vq') return undefined;
   const decoder = await openDiffusionDecoder(model);
-  const defaults = published[task];
+  const defaults = (decoder.textEncoder.kind === 'base' ? small : published)[task];
   const settings: ChosenDiffusion['settings'] = {
     task,
     steps: options.steps ?? defaults.steps,

@@ -34,14 +34,17 @@ function isWindow(value: unknown): boolean {
   return from >= 0 && from < to && to <= 2;
 }
 
-/** Options of the diffusion decoder alone. Their defaults depend on the task, see `draw-diffusion.ts`. */
+/**
+ * Options of the diffusion decoder alone. Their defaults depend on the task and the decoder, see `draw-diffusion.ts`; a small
+ * one is a decoder whose captions the base reads.
+ */
 const diffusionOptions = {
   steps: z
     .int()
     .min(1)
     .max(1000)
     .optional()
-    .describe('Denoising steps of the diffusion decoder. Default 40 to generate, 50 to edit.'),
+    .describe('Denoising steps of the diffusion decoder. Default 40 to generate, 50 to edit; 8 with a small one.'),
   resolution: z
     .int()
     .min(1)
@@ -50,11 +53,14 @@ const diffusionOptions = {
     .describe("Pixels on a side of the diffusion decoder's picture. Default 1024, or the most that it can."),
   diffusionGuidance: guidance
     .optional()
-    .describe('How much the diffusion decoder heeds the text; 1 is off. Default 4.5 to generate, 3 to edit.'),
+    .describe(
+      'How much the diffusion decoder heeds the text; 1 is off. Default 4.5 to generate, 3 to edit; 1 with a small one.',
+    ),
   imageGuidance: guidance
     .optional()
     .describe(
-      'How much it heeds the tokens, or in an edit the source; 1 is off. Default 1.05 to generate, 1.8 to edit.',
+      'How much it heeds the tokens, or in an edit the source; 1 is off. Default 1.05 to generate, 1.8 to edit; 1 with a ' +
+        'small one.',
     ),
   vqGuidance: guidance
     .optional()

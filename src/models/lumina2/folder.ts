@@ -11,6 +11,9 @@
  * Weights may be split into several files, tied together by a `<name>.safetensors.index.json`. An index from strangers
  * names files of its own folder only: paths are refused. Symbolic links are followed, because the caches of the Hugging
  * Face hub are made of them.
+ *
+ * A decoder whose captions the model's own base reads (`openWordlessFolder`) has no text encoder and no tokenizer; its weights
+ * may stand in the STAR checkpoint alone.
  */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -18,25 +21,34 @@ import { z } from 'zod';
 import { abbreviate, ConfigError, parseConfig, requireConfig } from '../config-error.ts';
 import { readJsonFile } from '../config-file.ts';
 
-/** A part with weights. */
-export interface WeightedPart {
+/** A part whose weights may lie elsewhere. */
+export interface ConfiguredPart {
   readonly folder: string;
   readonly configFile: string;
-  /** What `openCheckpoint` takes: the `.safetensors` file, or the index of several. */
-  readonly weightsFile: string;
+  /** What `openCheckpoint` takes: the `.safetensors` file, or the index of several. Undefined where there are none. */
+  readonly weightsFile: string | undefined;
   /** The files that hold the tensors, in order of their names. */
   readonly weightFiles: readonly string[];
 }
 
-export interface Lumina2Folder {
+/** A part with weights. */
+export interface WeightedPart extends ConfiguredPart {
+  readonly weightsFile: string;
+}
+
+/** What every decoder has. */
+export interface WordlessFolder<Part = ConfiguredPart> {
   readonly folder: string;
   /** The `model_index.json`. */
   readonly indexFile: string;
-  readonly transformer: WeightedPart;
-  readonly vae: WeightedPart;
+  readonly transformer: Part;
+  readonly vae: Part;
+  readonly scheduler: { readonly folder: string; readonly configFile: string };
+}
+
+export interface Lumina2Folder extends WordlessFolder<WeightedPart> {
   readonly textEncoder: WeightedPart;
   readonly tokenizer: { readonly folder: string; readonly tokenizerFile: string; readonly configFile: string };
-  readonly scheduler: { readonly folder: string; readonly configFile: string };
 }
 
 /** Both names of the same pipeline: diffusers renamed it after the model came out. */
@@ -45,13 +57,15 @@ const pipelines = ['Lumina2Pipeline', 'Lumina2Text2ImgPipeline'];
 const tokenizers = ['GemmaTokenizerFast', 'GemmaTokenizer', 'PreTrainedTokenizerFast', 'TokenizersBackend'];
 
 /** The library and the classes of each part that are supported. Of a tokenizer only its files count. */
-const supported: Readonly<Record<string, { readonly library: string; readonly classes: readonly string[] }>> = {
+const supported = {
   transformer: { library: 'diffusers', classes: ['Lumina2Transformer2DModel'] },
   vae: { library: 'diffusers', classes: ['AutoencoderKL'] },
   text_encoder: { library: 'transformers', classes: ['Gemma2Model'] },
   tokenizer: { library: 'transformers', classes: tokenizers },
   scheduler: { library: 'diffusers', classes: ['FlowMatchEulerDiscreteScheduler'] },
-};
+} as const;
+
+type Parts = Readonly<Record<string, { readonly library: string; readonly classes: readonly string[] }>>;
 
 /**
  * Finds and checks the parts of a diffusers folder.
@@ -59,44 +73,69 @@ const supported: Readonly<Record<string, { readonly library: string; readonly cl
  *   another class, `config_invalid` for a broken file.
  */
 export async function openLumina2Folder(folder: string): Promise<Lumina2Folder> {
-  const indexFile = path.join(folder, 'model_index.json');
-  requireSupported(parseConfig(z.record(z.string(), z.unknown()), await readJsonFile(indexFile), indexFile), indexFile);
+  const indexFile = await requireIndex(folder, supported);
   const transformer = await openPart(folder, 'transformer');
   const vae = await openPart(folder, 'vae');
   const textEncoder = await openPart(folder, 'text_encoder');
   const tokenizer = await openPart(folder, 'tokenizer');
-  const scheduler = await openPart(folder, 'scheduler');
   return {
     folder,
     indexFile,
-    transformer: await weighted(transformer, '_class_name', 'Lumina2Transformer2DModel', 'diffusion_pytorch_model'),
-    vae: await weighted(vae, '_class_name', 'AutoencoderKL', 'diffusion_pytorch_model'),
+    transformer: await weighted(transformer, '_class_name', 'Lumina2Transformer2DModel', diffusersStem),
+    vae: await weighted(vae, '_class_name', 'AutoencoderKL', diffusersStem),
     textEncoder: await weighted(textEncoder, 'model_type', 'gemma2', 'model'),
     tokenizer: {
       folder: tokenizer.folder,
       tokenizerFile: requireFile(tokenizer, 'tokenizer.json'),
       configFile: requireFile(tokenizer, 'tokenizer_config.json'),
     },
-    scheduler: {
-      folder: scheduler.folder,
-      configFile: await requireClass(
-        requireFile(scheduler, 'scheduler_config.json'),
-        '_class_name',
-        'FlowMatchEulerDiscreteScheduler',
-      ),
-    },
+    scheduler: await openScheduler(folder),
   };
 }
 
+/**
+ * The same of a decoder that leaves captions to the model's own base: without text encoder and tokenizer, of which
+ * `model_index.json` says nothing or `[null, null]`.
+ * @throws ConfigError as `openLumina2Folder`, and for a text encoder that is named all the same.
+ */
+export async function openWordlessFolder(folder: string): Promise<WordlessFolder> {
+  const { text_encoder: _encoder, tokenizer: _tokenizer, ...wordless } = supported;
+  const indexFile = await requireIndex(folder, wordless);
+  const transformer = await openPart(folder, 'transformer');
+  const vae = await openPart(folder, 'vae');
+  return {
+    folder,
+    indexFile,
+    transformer: await configured(transformer, '_class_name', 'Lumina2Transformer2DModel', diffusersStem),
+    vae: await configured(vae, '_class_name', 'AutoencoderKL', diffusersStem),
+    scheduler: await openScheduler(folder),
+  };
+}
+
+const diffusersStem = 'diffusion_pytorch_model';
+
+async function openScheduler(folder: string): Promise<Lumina2Folder['scheduler']> {
+  const scheduler = await openPart(folder, 'scheduler');
+  const file = requireFile(scheduler, 'scheduler_config.json');
+  const configFile = await requireClass(file, '_class_name', 'FlowMatchEulerDiscreteScheduler');
+  return { folder: scheduler.folder, configFile };
+}
+
+async function requireIndex(folder: string, parts: Parts): Promise<string> {
+  const file = path.join(folder, 'model_index.json');
+  requireSupported(parseConfig(z.record(z.string(), z.unknown()), await readJsonFile(file), file), file, parts);
+  return file;
+}
+
 /** Checks that the pipeline and its parts are those that are supported, and no others. */
-function requireSupported(index: Readonly<Record<string, unknown>>, file: string): void {
+function requireSupported(index: Readonly<Record<string, unknown>>, file: string, parts: Parts): void {
   requireConfig(pipelines.includes(index._class_name as string), file, {
     code: 'config_unsupported',
     path: '_class_name',
     expected: pipelines.join(' or '),
     got: got(index._class_name),
   });
-  for (const [part, { library, classes }] of Object.entries(supported)) {
+  for (const [part, { library, classes }] of Object.entries(parts)) {
     const [from, name] = z.tuple([z.unknown(), z.unknown()]).safeParse(index[part]).data ?? [];
     requireConfig(from === library && classes.includes(name as string), file, {
       code: index[part] === undefined ? 'config_not_found' : 'config_unsupported',
@@ -106,10 +145,10 @@ function requireSupported(index: Readonly<Record<string, unknown>>, file: string
     });
   }
   // Keys with an underscore are facts about the file, and a part that is [null, null] was left out when it was saved.
-  const others = Object.entries(index).filter(([part]) => !part.startsWith('_') && !Object.hasOwn(supported, part));
+  const others = Object.entries(index).filter(([part]) => !part.startsWith('_') && !Object.hasOwn(parts, part));
   const other = others.find(([, value]) => !(Array.isArray(value) && value.every((each) => each === null)));
   if (other) {
-    const expected = `no other parts than ${Object.keys(supported).join(', ')}`;
+    const expected = `no other parts than ${Object.keys(parts).join(', ')}`;
     throw new ConfigError(file, { code: 'config_unsupported', path: other[0], expected, got: got(other[1]) });
   }
 }
@@ -155,14 +194,21 @@ async function requireClass(file: string, key: string, expected: string): Promis
 
 /** A part with weights called `<stem>.safetensors`, or the same with an index. */
 async function weighted(part: Part, key: string, className: string, stem: string): Promise<WeightedPart> {
+  const { weightsFile, ...found } = await configured(part, key, className, stem);
+  if (weightsFile !== undefined) return { ...found, weightsFile };
+  throw new ConfigError(part.folder, {
+    code: 'config_not_found',
+    expected: `either ${stem}.safetensors or ${stem}.safetensors.index.json`,
+    got: part.names.join(', '),
+  });
+}
+
+async function configured(part: Part, key: string, className: string, stem: string): Promise<ConfiguredPart> {
   const configFile = await requireClass(requireFile(part, 'config.json'), key, className);
   const [single, index] = [`${stem}.safetensors`, `${stem}.safetensors.index.json`];
   const found = [single, index].filter((name) => part.names.includes(name));
-  requireConfig(found.length === 1, part.folder, {
-    code: found.length === 0 ? 'config_not_found' : 'config_invalid',
-    expected: `either ${single} or ${index}`,
-    got: found.length === 0 ? part.names.join(', ') : 'both',
-  });
+  requireConfig(found.length < 2, part.folder, { expected: `either ${single} or ${index}`, got: 'both' });
+  if (found.length === 0) return { folder: part.folder, configFile, weightsFile: undefined, weightFiles: [] };
   const weightsFile = path.join(part.folder, found[0]!);
   const names = found[0] === single ? [single] : await shardsOf(weightsFile, part);
   const weightFiles = names.map((name) => path.join(part.folder, name));

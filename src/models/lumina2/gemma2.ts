@@ -16,12 +16,9 @@ import { declareGatedMlp, type GatedMlp, gatedMlp } from '../../nn/mlp.ts';
 import { type Declare, within } from '../../nn/parameters.ts';
 import {
   add,
-  arange,
   type CompiledProgram,
   compile,
-  constant,
   type Dim,
-  expand,
   gather,
   gelu,
   greater,
@@ -31,10 +28,8 @@ import {
   rotaryEmbedding,
   type Tensor,
   TensorError,
-  unsqueeze,
 } from '../../tensor/index.ts';
-import { rotaryTables } from '../qwen25vl/positions.ts';
-import type { Rotary } from '../qwen25vl/text-decoder.ts';
+import { type Rotary, textRotary } from '../qwen25vl/text-decoder.ts';
 import type { Gemma2Config } from './gemma2-config.ts';
 
 export interface Gemma2Layer {
@@ -131,18 +126,6 @@ export function gemma2(
     (hidden, layer, index) => gemma2Layer(hidden, layer, config, rotary, maskOf(config.windows[index])),
     embedded,
   );
-}
-
-function textRotary(batch: Dim, tokens: Dim, { headDim, ropeTheta }: Gemma2Config, maximumTokens: number): Rotary {
-  const half = headDim / 2;
-  // The plain positions of a text are multimodal ones that are the same on all three axes.
-  const places = Int32Array.from({ length: 3 * maximumTokens }, (_, index) => index % maximumTokens);
-  const { cos, sin } = rotaryTables(places, headDim, ropeTheta, [half, 0, 0]);
-  return {
-    cosine: constant('float32', [maximumTokens, half], cos),
-    sine: constant('float32', [maximumTokens, half], sin),
-    positions: expand(unsqueeze(arange(tokens), 0), [batch, tokens]),
-  };
 }
 
 function gemma2Layer(x: Tensor, layer: Gemma2Layer, config: Gemma2Config, rotary: Rotary, mask: Tensor): Tensor {

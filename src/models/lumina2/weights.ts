@@ -8,7 +8,7 @@ import { matchEntries } from '../../checkpoint/match.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { type Declare, parameterShapes } from '../../nn/parameters.ts';
 import { type FileWeights, fileWeights } from '../file-weights.ts';
-import type { WeightedPart } from './folder.ts';
+import type { ConfiguredPart } from './folder.ts';
 
 /** What a STAR checkpoint calls the parts that it carries. */
 export const overlayPrefixes = { transformer: 'diffusion_decoder.transformer', vae: 'diffusion_decoder.vae' } as const;
@@ -38,19 +38,19 @@ export interface PartWeights extends FileWeights {
  * @throws CheckpointError for unreadable files and for missing, unexpected and wrongly shaped tensors, all listed.
  */
 export async function openPartWeights(
-  part: WeightedPart,
+  part: ConfiguredPart,
   declarePart: (declare: Declare) => unknown,
   { folder, overlay, rename = (name) => name, ignore = () => false }: PartWeightsOptions,
 ): Promise<PartWeights> {
   const expected = parameterShapes(declarePart);
-  await using own = await openCheckpoint(part.weightsFile);
+  await using own = part.weightsFile === undefined ? undefined : await openCheckpoint(part.weightsFile);
   await using over = overlay && (await openCheckpoint(overlay.file));
   const prefix = `${overlay?.prefix}.`;
   const overriding = [...(over?.entries ?? [])].filter(([name]) => name.startsWith(prefix));
   const overridden = new Set(overriding.map(([name]) => name.slice(prefix.length)));
   // Names as they stand in the files, so that a fault names a tensor that can be found.
   const sources = new Map<string, { readonly entry: TensorEntry; readonly target: string | undefined }>();
-  for (const [name, entry] of own.entries) {
+  for (const [name, entry] of own?.entries ?? []) {
     const target = rename(name);
     if (!ignore(name) && !(target !== undefined && overridden.has(target))) sources.set(name, { entry, target });
   }
@@ -58,9 +58,9 @@ export async function openPartWeights(
   const entries = matchEntries(
     Object.fromEntries([...expected].map(([name, shape]) => [name, { shape }])),
     new Map([...sources].map(([name, { entry }]) => [name, entry])),
-    { file: part.weightsFile, rename: (name) => sources.get(name)!.target },
+    { file: part.weightsFile ?? overlay?.file ?? part.folder, rename: (name) => sources.get(name)!.target },
   );
-  const checkpoints = over ? [own, over] : [own];
+  const checkpoints = [own, over].filter((each) => each !== undefined);
   const warnings = checkpoints.flatMap((checkpoint) => checkpoint.warnings);
   return { ...(await fileWeights(entries, checkpoints, folder)), warnings };
 }

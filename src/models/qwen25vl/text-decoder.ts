@@ -8,14 +8,20 @@ import { declareGatedMlp, type GatedMlp, gatedMlp } from '../../nn/mlp.ts';
 import { type Declare, within } from '../../nn/parameters.ts';
 import {
   add,
+  arange,
   canPackHeads,
+  constant,
+  type Dim,
+  expand,
   type KeyValueCache,
   packedAttention,
   rmsNorm,
   rotaryEmbedding,
   type Tensor,
+  unsqueeze,
 } from '../../tensor/index.ts';
 import type { Qwen25VLTextConfig } from './config.ts';
+import { rotaryTables } from './positions.ts';
 
 export interface DecoderLayer {
   readonly inputNorm: Tensor;
@@ -67,6 +73,26 @@ export interface Rotary {
   readonly positions: Tensor;
 }
 
+/**
+ * Of texts alone, whose tokens count from 0, padding included: the same place on all three axes.
+ * @param maximumTokens rows of the tables, at least the size of the axis of tokens
+ */
+export function textRotary(
+  batch: Dim,
+  tokens: Dim,
+  { headDim, ropeTheta }: Pick<Qwen25VLTextConfig, 'headDim' | 'ropeTheta'>,
+  maximumTokens: number,
+): Rotary {
+  const half = headDim / 2;
+  const places = Int32Array.from({ length: 3 * maximumTokens }, (_, index) => index % maximumTokens);
+  const { cos, sin } = rotaryTables(places, headDim, ropeTheta, [half, 0, 0]);
+  return {
+    cosine: constant('float32', [maximumTokens, half], cos),
+    sine: constant('float32', [maximumTokens, half], sin),
+    positions: expand(unsqueeze(arange(tokens), 0), [batch, tokens]),
+  };
+}
+
 /** What each layer's queries see. */
 export type DecoderVisibility =
   | { readonly caches: readonly KeyValueCache[] }
@@ -81,6 +107,18 @@ export function decoder(
   rotary: Rotary,
   visibility: DecoderVisibility,
 ): { hidden: Tensor; caches: readonly KeyValueCache[] } {
+  const { hidden, caches } = decoderLayers(x, layers, config, rotary, visibility);
+  return { hidden: rmsNorm(hidden, norm, config.rmsNormEps), caches };
+}
+
+/** The same without the final norm: the states after the last of these layers, as they are handed on. */
+export function decoderLayers(
+  x: Tensor,
+  layers: readonly DecoderLayer[],
+  config: DecoderShape,
+  rotary: Rotary,
+  visibility: DecoderVisibility,
+): { hidden: Tensor; caches: readonly KeyValueCache[] } {
   const caches: KeyValueCache[] = [];
   let hidden = x;
   layers.forEach((layer, index) => {
@@ -89,7 +127,7 @@ export function decoder(
     hidden = result.hidden;
     if (result.cache) caches.push(result.cache);
   });
-  return { hidden: rmsNorm(hidden, norm, config.rmsNormEps), caches };
+  return { hidden, caches };
 }
 
 function decoderLayer(x: Tensor, layer: DecoderLayer, config: DecoderShape, rotary: Rotary, seen: Visibility) {

@@ -20,7 +20,16 @@ export interface StarConfig {
   readonly stackedAr: readonly StackConfig[];
   readonly outputHead: { readonly codes: number; readonly hiddenSize: number };
   /** The diffusion decoder; undefined where the VQ decoder is the only one. */
-  readonly pixelDecoder: { readonly path: string } | undefined;
+  readonly pixelDecoder: PixelDecoderConfig | undefined;
+}
+
+export interface PixelDecoderConfig {
+  readonly path: string;
+  /**
+   * What reads captions: the base itself, so that the decoder's folder has no text encoder and no tokenizer. Undefined: the
+   * text encoder of the decoder's folder, as published; the key `text_encoder` is an addition of ours.
+   */
+  readonly textEncoder: 'base' | undefined;
 }
 
 /** STAR-VQ, the convolutional tokenizer of pixels. */
@@ -110,7 +119,9 @@ const schema = z.object({
   }),
   stacked_ar: z.union([stack, z.array(stack).min(1).max(16)]),
   pixel_output_head: z.object({ image_token_size: count, n_embed: count }),
-  pixel_decoder: z.object({ model_name: z.literal('LUMINA2'), model_path: path }).nullish(),
+  pixel_decoder: z
+    .object({ model_name: z.literal('LUMINA2'), model_path: path, text_encoder: z.literal('base').nullish() })
+    .nullish(),
 });
 
 /**
@@ -148,7 +159,9 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
     },
     stackedAr: [raw.stacked_ar].flat().map((each) => ({ numLayers: each.num_layers, tasks: each.tasks })),
     outputHead: { codes: raw.pixel_output_head.image_token_size, hiddenSize: raw.pixel_output_head.n_embed },
-    pixelDecoder: raw.pixel_decoder ? { path: raw.pixel_decoder.model_path } : undefined,
+    pixelDecoder: raw.pixel_decoder
+      ? { path: raw.pixel_decoder.model_path, textEncoder: raw.pixel_decoder.text_encoder ?? undefined }
+      : undefined,
   };
 }
 

@@ -6,7 +6,8 @@ import { parseVaeConfig, type VaeConfig } from '../../models/lumina2/vae-config.
 export interface DecoderConfig {
   readonly transformer: LuminaTransformerConfig;
   readonly vae: VaeConfig;
-  readonly textEncoder: Gemma2Config;
+  /** The base: the decoder has no text encoder of its own. */
+  readonly textEncoder: Gemma2Config | 'base';
 }
 
 /** As Alpha-VLLM/Lumina-Image-2.0 has them in its `config.json` files. */

@@ -20,8 +20,8 @@ export interface SaveOptions {
 /**
  * Replaces parameters in `checkpoints/STAR-<name>.safetensors`, durably: the file is the old or the new one at any
  * moment. All other parameters keep their bytes. The old and the new file stand side by side until the end, one
- * parameter is in memory at a time. The diffusion transformer's, `diffusion_decoder.transformer.*`, may stand in the
- * diffusers folder alone; then they are added to the checkpoint, which lies over it, and the folder stays as it is.
+ * parameter is in memory at a time. The diffusion decoder's, `diffusion_decoder.*`, may stand in the diffusers folder alone;
+ * then they are added to the checkpoint, which lies over it, and the folder stays as it is.
  * @throws TrainingError for a parameter that the checkpoint does not hold or of another size, and for a checkpoint that
  *   is no single safetensors file.
  */
@@ -29,13 +29,13 @@ export async function saveModel(folder: string, weights: WeightValues, { dtype }
   const model = await openModelFolder(folder);
   const file = model.checkpointFile;
   requireSavable(model);
-  const entries = await entriesOf(model, [...weights.keys()].some(isTransformer));
+  const entries = await entriesOf(model, [...weights.keys()].some(isDecoder));
   const replaced = new Map<string, TensorToWrite>();
   for (const [name, value] of weights) {
     const entry = entries.get(name);
     if (!entry) throw refusal(`the model has no parameter ${name}`);
     const added = entry.file !== file;
-    if (added && !isTransformer(name)) throw refusal(`${name} lies in ${entry.file}, expected ${file}`);
+    if (added && !isDecoder(name)) throw refusal(`${name} lies in ${entry.file}, expected ${file}`);
     const type = dtype ?? weightTypes.find((each) => each === entry.dtype) ?? 'float32';
     const count = entry.shape.reduce((a, b) => a * b, 1);
     const data = async () => {
@@ -46,10 +46,18 @@ export async function saveModel(folder: string, weights: WeightValues, { dtype }
     const key = added ? name : entry.name;
     replaced.set(key, { name: key, dtype: type, shape: entry.shape, data });
   }
+  await writeTensors(file, [...replaced.values()]);
+}
+
+/**
+ * Puts tensors into a safetensors checkpoint, durably: in place of those of the same name, and beside all others, which keep
+ * their bytes.
+ * @throws TrainingError for a checkpoint that is no single safetensors file.
+ */
+export async function writeTensors(file: string, added: readonly TensorToWrite[]): Promise<void> {
   const { tensors, metadata } = await listTensors(file);
-  const kept = tensors.map((tensor) => replaced.get(tensor.name) ?? tensor);
-  for (const { name } of tensors) replaced.delete(name);
-  await writeSafetensors(file, [...kept, ...replaced.values()], metadata);
+  const names = new Set(added.map(({ name }) => name));
+  await writeSafetensors(file, [...tensors.filter(({ name }) => !names.has(name)), ...added], metadata);
 }
 
 /** @throws TrainingError for a checkpoint that is no safetensors file. */
@@ -58,21 +66,21 @@ export function requireSavable({ checkpointFile: file }: Pick<ModelFolder, 'chec
   throw refusal(`${file}: expected a .safetensors checkpoint; a .pt file is read only`);
 }
 
-const transformerPrefix = `${overlayPrefixes.transformer}.`;
+const decoderParts = Object.keys(overlayPrefixes) as (keyof typeof overlayPrefixes)[];
 
-function isTransformer(name: string): boolean {
-  return name.startsWith(transformerPrefix);
+function isDecoder(name: string): boolean {
+  return decoderParts.some((part) => name.startsWith(`${overlayPrefixes[part]}.`));
 }
 
-/** Where parameters lie by their published names, the diffusion transformer's among them if asked for. */
-async function entriesOf(model: ModelFolder, transformer: boolean): Promise<ReadonlyMap<string, TensorEntry>> {
+/** Where parameters lie by their published names, the diffusion decoder's among them if asked for. */
+async function entriesOf(model: ModelFolder, withDecoder: boolean): Promise<ReadonlyMap<string, TensorEntry>> {
   const { entries } = await openStarWeights(model);
-  if (!transformer || !model.pixelDecoder) return entries;
-  const { weights } = (await openDiffusionDecoder({ folder: model })).transformer;
-  return new Map([
-    ...entries,
-    ...[...weights.entries].map(([name, entry]) => [transformerPrefix + name, entry] as const),
-  ]);
+  if (!withDecoder || !model.pixelDecoder) return entries;
+  const decoder = await openDiffusionDecoder({ folder: model });
+  const own = decoderParts.flatMap((part) =>
+    [...decoder[part].weights.entries].map(([name, entry]) => [`${overlayPrefixes[part]}.${name}`, entry] as const),
+  );
+  return new Map([...entries, ...own]);
 }
 
 /** The tensors of a file, read when it is their turn. No file stays open: Windows replaces none that is. */

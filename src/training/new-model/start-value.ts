@@ -5,9 +5,13 @@
  * al. 2019). The pixel adapter and convolutions: uniform in ±1/√fan-in, PyTorch's default. The codebook: uniform in
  * ±1/codes, as published. Norms 1, biases 0 (PyTorch draws the biases of convolutions too).
  *
+ * The diffusion transformer (Peebles & Xie 2023, as Lumina): uniform as Glorot & Bengio 2010, the embedding of time normal; what
+ * modulates blocks and what makes the prediction are 0, so that at first all blocks over pictures are the identity.
+ *
  * A number depends on the seed, the parameter's name and its place in it alone.
  */
 import { createHash } from 'node:crypto';
+import { overlayPrefixes } from '../../models/lumina2/weights.ts';
 import type { ModelFolder } from '../../models/star/folder.ts';
 import { stackPrefix } from '../../models/star/parameters.ts';
 import { codebookName } from '../../models/vq/tokenizer.ts';
@@ -37,12 +41,27 @@ export function startValue(name: string, shape: readonly number[], config: Model
   if (shape.length === 1) return values.fill(1);
   const random = new RandomSequence(seed, name);
   if (name === `pixel_encoder.${codebookName}`) return random.uniform(values, 1 / shape[0]!);
-  if (name.startsWith('pixel_encoder.') || name.startsWith('pixel_adapter.')) {
+  if (name.startsWith(`${overlayPrefixes.transformer}.`)) return diffusionValue(name, shape, random, values);
+  if (/^pixel_(?:encoder|adapter)\./.test(name) || name.startsWith(`${overlayPrefixes.vae}.`)) {
     const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
     return random.uniform(values, 1 / Math.sqrt(fanIn));
   }
   const scale = residualEnd.test(name) ? 1 / Math.sqrt(2 * layersAround(name, config)) : 1;
   return random.normal(values, deviation * scale);
+}
+
+/** Names of weights of the diffusion transformer that start as 0. */
+const silent = /\.(?:norm1\.linear|norm_out\.linear_[12])\.weight$/;
+
+function diffusionValue(
+  name: string,
+  [outputs, inputs]: readonly number[],
+  random: RandomSequence,
+  values: Float32Array,
+) {
+  if (silent.test(name)) return values;
+  if (name.includes('.timestep_embedder.')) return random.normal(values, deviation);
+  return random.uniform(values, Math.sqrt(6 / (outputs! + inputs!)));
 }
 
 /** Layers of the transformer that a parameter belongs to. */

@@ -1,5 +1,5 @@
 /** Data of the alignment stage, made of pictures and captions by the frozen parts of the model. */
-import { captionFeeds, framePrompt, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
+import { captionFeeds, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
 import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { vqPixelValues } from '../../models/vq/image-transform.ts';
 import { codeEmbeddings, declareCodebook } from '../../models/vq/tokenizer.ts';
@@ -7,6 +7,7 @@ import { within } from '../../nn/parameters.ts';
 import type { Session } from '../../runtime/session.ts';
 import { SessionCache } from '../../runtime/session-cache.ts';
 import {
+  captionFrame,
   type DiffusionDecoder,
   type DiffusionProgram,
   type DiffusionSizes,
@@ -121,11 +122,12 @@ export class AlignmentFeeds {
 
   /** The captions in their frame, or the empty text where a sample is told none, as the pipeline encodes them. */
   async #captions(shown: readonly ShownSample[]): Promise<Record<'caption' | 'caption_mask', TensorValue>> {
-    const { tokenizer } = this.#decoder;
+    const decoder = this.#decoder;
     const feeds = captionFeeds(
       shown.map(({ sample, told }) => {
         const text = 'caption' in sample ? sample.caption : sample.instruction;
-        return tokenizeCaption(told.caption ? framePrompt(text) : '', tokenizer, this.#sizes.captionTokens);
+        const framed = told.caption ? captionFrame(decoder, text) : '';
+        return tokenizeCaption(framed, decoder.tokenizer, this.#sizes.captionTokens);
       }),
     );
     const { states } = await (await this.#program('text encoder')).run(feeds);

@@ -128,7 +128,7 @@ describe('alignment', () => {
     const { pixel_decoder: _, ...rest } = JSON.parse(await readFile(config, 'utf8'));
     await writeFile(config, JSON.stringify(rest));
     const message =
-      /^alignment: .*STAR_tiny\.json names no pixel_decoder: this model has no diffusion decoder to train$/;
+      /^alignment: .*STAR_tiny\.json names no pixel_decoder: this model has no diffusion decoder to train; a recipe's decoder gives it one$/;
     await expect(run(folder)).rejects.toThrow(message);
     await expect(planStage(recipeOf(folder), 'alignment')).rejects.toThrow(message);
     expect(await readdir(root)).not.toContain('refused');

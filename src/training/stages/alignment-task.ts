@@ -53,9 +53,9 @@ const namePrefix = `${overlayPrefixes.transformer}.`;
 type Feeds = Readonly<Record<string, TensorValue>>;
 
 /** @throws TrainingError for a model without a diffusion decoder. */
-export function requireDecoder(folder: ModelFolder): ModelFolder {
+export function requireDecoder(folder: ModelFolder, stage = 'alignment'): ModelFolder {
   if (folder.pixelDecoder) return folder;
-  const message = `alignment: ${folder.configFile} names no pixel_decoder: this model has no diffusion decoder to train`;
+  const message = `${stage}: ${folder.configFile} names no pixel_decoder: this model has no diffusion decoder to train; a recipe's decoder gives it one`;
   throw new TrainingError('training_option_invalid', message);
 }
 

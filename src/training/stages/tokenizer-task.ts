@@ -1,9 +1,6 @@
 /** Stage 1: the pixel tokenizer learns to write pictures down in codes and to draw them again. */
 import type { Cursor, SampleStream } from '../../data/stream.ts';
-import { contactSheet } from '../../image/contact-sheet.ts';
-import { resizeImage } from '../../image/resize.ts';
 import { imageToFloat, type RgbImage } from '../../image/rgb-image.ts';
-import { psnrOf } from '../../image/similarity.ts';
 import type { QuantizerLossOptions } from '../../models/vq/losses.ts';
 import { codebookName } from '../../models/vq/tokenizer.ts';
 import { toImages } from '../../tasks/pictures.ts';
@@ -13,6 +10,7 @@ import type { TrainingTask } from '../task.ts';
 import { type TokenizerParts, tokenizerStage } from '../tokenizer-loss.ts';
 import { CodebookHealth } from './codebook-health.ts';
 import { EvaluationProgram, nothingFrozen } from './evaluation-program.ts';
+import { reconstructionPreview, squareOf, wholeBatches } from './reconstructions.ts';
 import { StreamData } from './stream-data.ts';
 
 export interface TokenizerSettings extends Required<QuantizerLossOptions> {
@@ -101,10 +99,7 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
         }
       : {}),
     preview: async (access) => {
-      const whole = data.heldOut.slice(0, Math.floor(data.heldOut.length / batch) * batch);
-      const batches = Array.from({ length: whole.length / batch }, (_, at) =>
-        whole.slice(at * batch, (at + 1) * batch),
-      );
+      const batches = wholeBatches(data.heldOut, batch);
       const results = await evaluation.run(
         access,
         batches.map((pictures) => toFeeds(pictures, true)),
@@ -113,22 +108,7 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
         const redrawn = toImages(results[at]!.reconstruction!);
         return pictures.map((picture, index) => [squareOf(picture, imageSize), redrawn[index]!] as const);
       });
-      const decibels = pairs.map(([picture, redrawn]) => Math.min(psnrOf(picture, redrawn), highestPsnr));
-      return {
-        pictures: pairs.slice(0, batch).map(([picture, redrawn]) => contactSheet([picture, redrawn], 2)),
-        numbers: {
-          held_out_psnr: decibels.reduce((a, b) => a + b, 0) / decibels.length,
-          held_out_pictures: decibels.length,
-        },
-      };
+      return reconstructionPreview(pairs, batch);
     },
   };
-}
-
-/** Of equal pictures, in decibels: keeps a mean finite. */
-const highestPsnr = 100;
-
-function squareOf(picture: RgbImage, size: number): RgbImage {
-  const fits = picture.width === size && picture.height === size;
-  return fits ? picture : resizeImage(picture, size, size, 'bilinear');
 }

@@ -1,0 +1,136 @@
+/** A small model is given a decoder whose captions its own base reads, and draws with it. */
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bytesOf } from '../../../test/tensor-bytes.ts';
+import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import { captionFeeds, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
+import { openModelFolder } from '../../models/star/folder.ts';
+import { captionFrame, loadProgram, openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { Star } from '../../tasks/star.ts';
+import { StarModel } from '../../tasks/star-model.ts';
+import type { TensorValue } from '../../tensor/index.ts';
+import { ensureDecoder } from './add-decoder.ts';
+import { createModelFolder } from './new-model.ts';
+
+let root: string;
+let plain: string;
+let whole: string;
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'starstack-add-decoder-'));
+  [plain, whole] = [path.join(root, 'plain'), path.join(root, 'whole')];
+  await createModelFolder(plain, smallModel, { texts: ['a red cup'], seed: 1 });
+  await cp(plain, whole, { recursive: true });
+  await ensureDecoder(whole, smallDecoder);
+}, 120_000);
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const checkpointOf = (folder: string) => path.join(folder, 'checkpoints/STAR-small.safetensors');
+const configOf = (folder: string) => path.join(folder, 'STAR_small.json');
+
+describe('a decoder that is added', { timeout: 120_000 }, () => {
+  test('lies in the checkpoint in the type of the model, and changes nothing else', async () => {
+    const [before, after] = [await bytesOf(checkpointOf(plain)), await bytesOf(checkpointOf(whole))];
+    for (const [name, bytes] of before) expect(after.get(name)!.equals(bytes)).toBe(true);
+    const added = [...after.keys()].filter((name) => !before.has(name));
+    expect(added.length).toBeGreaterThan(50);
+    expect(added.every((name) => name.startsWith('diffusion_decoder.'))).toBe(true);
+    await using checkpoint = await openCheckpoint(checkpointOf(whole));
+    expect(new Set([...checkpoint.entries.values()].map(({ dtype }) => dtype))).toEqual(new Set(['bfloat16']));
+    const { star } = await openModelFolder(whole);
+    expect(star.pixelDecoder).toEqual({ path: 'checkpoints/Lumina2-small', textEncoder: 'base' });
+    // Asked for once more, it stays.
+    await ensureDecoder(whole, smallDecoder, { seed: 5 });
+    expect(await bytesOf(checkpointOf(whole))).toEqual(after);
+  });
+
+  test('starts as the identity that predicts nothing', async () => {
+    const { transformer } = await openDiffusionDecoder({ folder: await openModelFolder(whole) });
+    const { weights } = transformer;
+    const largest = async (name: string) => Math.max(...(await weights.read(name)).map(Math.abs));
+    for (const name of ['layers.0.norm1.linear', 'noise_refiner.0.norm1.linear', 'norm_out.linear_2']) {
+      expect(await largest(`${name}.weight`)).toBe(0);
+    }
+    expect(await largest('layers.0.attn.to_q.weight')).toBeCloseTo(Math.sqrt(6 / 32), 1);
+    expect(new Set(await weights.read('layers.0.norm2.weight'))).toEqual(new Set([1]));
+  });
+
+  test('draws and edits, in few steps', async () => {
+    await using star = await Star.load(whole, { device: 'cpu' });
+    const options = { decoder: 'diffusion', seed: 3 } as const;
+    const drawn = await star.generate('a red cup', options);
+    expect([drawn.images[0]!.width, drawn.images[0]!.height]).toEqual([32, 32]);
+    expect(drawn.images[0]!.recipe.settings).toMatchObject({ steps: 8, resolution: 32, diffusionGuidance: 1 });
+    const edited = await star.edit(drawn.images[0]!, 'a cup', { ...options, steps: 2 });
+    expect(edited.images[0]!.width).toBe(32);
+  });
+
+  test('hears the caption from the base: padding does not matter, the tokens before do', async () => {
+    await using model = await StarModel.open(whole, { device: 'cpu' });
+    const decoder = await openDiffusionDecoder(model);
+    await using program = await loadProgram(model, decoder, 'text encoder', { resolution: 32, captionTokens: 24 });
+    const states = async (text: string, length: number) => {
+      const caption = tokenizeCaption(captionFrame(decoder, text), decoder.tokenizer, length);
+      const results = await program.session.run(captionFeeds([caption]));
+      return { values: (results.states as TensorValue).data as Float32Array, mask: caption.mask };
+    };
+    const [short, long, other] = [
+      await states('a red cup', 20),
+      await states('a red cup', 24),
+      await states('b red cup', 20),
+    ];
+    const tokens = short.mask.reduce<number>((sum, each) => sum + each, 0);
+    expect(tokens).toBeLessThan(20);
+    const size = model.folder.qwen.text.hiddenSize;
+    const [a, b, c] = [short, long, other].map(({ values }) => Array.from(values.subarray(0, tokens * size)));
+    const apart = (x: number[], y: number[]) => Math.max(...x.map((value, at) => Math.abs(value - y[at]!)));
+    expect(apart(a!, b!)).toBeLessThan(1e-5);
+    expect(apart(a!, c!)).toBeGreaterThan(1e-4);
+  });
+});
+
+describe('refuses', { timeout: 60_000 }, () => {
+  test('a decoder of other sizes', async () => {
+    const other = { ...smallDecoder, shift: 3, transformer: { ...smallDecoder.transformer, layers: 2 } };
+    await expect(ensureDecoder(whole, other)).rejects.toThrow(
+      /STAR_small\.json names a diffusion decoder of other sizes: transformer\.layers, scheduler\.shift differ$/,
+    );
+  });
+
+  test('sizes that contradict each other', async () => {
+    await expect(ensureDecoder(plain, { ...smallDecoder, resolution: 30 })).rejects.toThrow(
+      /decoder settings, resolution: expected a multiple of 8, the pixels of a patch, got 30$/,
+    );
+    const transformer = { ...smallDecoder.transformer, heads: 3 };
+    await expect(ensureDecoder(plain, { ...smallDecoder, transformer })).rejects.toThrow(/num_attention_heads/);
+    expect(JSON.parse(await readFile(configOf(plain), 'utf8'))).not.toHaveProperty('pixel_decoder');
+  });
+
+  test('a folder that is in the way', async () => {
+    const folder = path.join(root, 'taken');
+    await cp(plain, folder, { recursive: true });
+    await mkdir(path.join(folder, 'checkpoints/Lumina2-small/text_encoder'), { recursive: true });
+    await expect(ensureDecoder(folder, smallDecoder)).rejects.toThrow(
+      /Lumina2-small: expected no such folder.*text_encoder/,
+    );
+  });
+
+  test('captions of another size than the base’s states, and a text encoder that is named all the same', async () => {
+    const folder = path.join(root, 'misfit');
+    await cp(whole, folder, { recursive: true });
+    const change = async (name: string, changes: object) => {
+      const file = path.join(folder, 'checkpoints/Lumina2-small', name);
+      await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...changes }));
+    };
+    const open = async () => openDiffusionDecoder({ folder: await openModelFolder(folder) });
+    await change('transformer/config.json', { cap_feat_dim: 48 });
+    await expect(open()).rejects.toThrow(
+      /config\.json, cap_feat_dim: expected 32, as in the base, which reads the captions, got 48$/,
+    );
+    await change('transformer/config.json', { cap_feat_dim: 32 });
+    await change('model_index.json', { text_encoder: ['transformers', 'Gemma2Model'] });
+    await expect(open()).rejects.toThrow(/text_encoder: expected no other parts than transformer, vae, scheduler/);
+  });
+});

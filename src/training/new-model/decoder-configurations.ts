@@ -1,0 +1,131 @@
+/** The configuration files of a new diffusion decoder, in the layout of diffusers, made from its settings. */
+import { ConfigError } from '../../models/config-error.ts';
+import { parseSchedulerConfig, type SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
+import { declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
+import { parseLuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
+import { declareVaeDecoder, declareVaeEncoder } from '../../models/lumina2/vae.ts';
+import { parseVaeConfig } from '../../models/lumina2/vae-config.ts';
+import { overlayPrefixes } from '../../models/lumina2/weights.ts';
+import { parameterShapes, within } from '../../nn/parameters.ts';
+import type { ResolvedDecoderSettings } from './decoder-settings.ts';
+import type { DecoderConfig } from './published-decoder.ts';
+import type { ModelConfig } from './start-value.ts';
+
+/** A decoder's configuration, as parsed and as files. */
+export interface DecoderConfigurations extends DecoderConfig {
+  readonly scheduler: SchedulerConfig;
+  /** What becomes JSON, by the path in the decoder's folder. */
+  readonly files: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** @throws ConfigError naming the published key when sizes contradict each other or the model. */
+export function decoderConfigurations(settings: ResolvedDecoderSettings, { qwen }: ModelConfig): DecoderConfigurations {
+  const files = {
+    'model_index.json': indexJson(),
+    'transformer/config.json': transformerJson(settings, qwen.text.hiddenSize),
+    'vae/config.json': vaeJson(settings),
+    'scheduler/scheduler_config.json': {
+      _class_name: 'FlowMatchEulerDiscreteScheduler',
+      num_train_timesteps: 1000,
+      shift: settings.shift,
+    },
+  };
+  const place = (file: keyof typeof files) => `decoder settings (${file})`;
+  const parse = <T>(parser: (value: unknown, file: string) => T, file: keyof typeof files) =>
+    parser(files[file], place(file));
+  const step = pixelsOfPatch(settings);
+  if (settings.resolution % step !== 0) {
+    const expected = `a multiple of ${step}, the pixels of a patch`;
+    throw new ConfigError('decoder settings', { path: 'resolution', expected, got: `${settings.resolution}` });
+  }
+  return {
+    transformer: parse(parseLuminaTransformerConfig, 'transformer/config.json'),
+    vae: parse(parseVaeConfig, 'vae/config.json'),
+    textEncoder: settings.textEncoder,
+    scheduler: parse(parseSchedulerConfig, 'scheduler/scheduler_config.json'),
+    files,
+  };
+}
+
+/** Name in the STAR checkpoint and shape of every parameter of a decoder, in order. */
+export function decoderShapes(
+  { transformer, vae }: Pick<DecoderConfig, 'transformer' | 'vae'>,
+  { star }: Pick<ModelConfig, 'star'>,
+): Map<string, readonly number[]> {
+  const { codebookDim } = star.pixelEncoder;
+  return parameterShapes((declare) => {
+    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), transformer, { codebookDim });
+    const below = within(declare, overlayPrefixes.vae);
+    declareVaeEncoder(below, vae);
+    declareVaeDecoder(below, vae);
+  });
+}
+
+/** Pixels on a side of a patch of the transformer. */
+function pixelsOfPatch({ autoencoder, transformer }: ResolvedDecoderSettings): number {
+  return 2 ** (autoencoder.channels.length - 1) * transformer.patchSize;
+}
+
+function indexJson() {
+  return {
+    _class_name: 'Lumina2Pipeline',
+    scheduler: ['diffusers', 'FlowMatchEulerDiscreteScheduler'],
+    text_encoder: [null, null],
+    tokenizer: [null, null],
+    transformer: ['diffusers', 'Lumina2Transformer2DModel'],
+    vae: ['diffusers', 'AutoencoderKL'],
+  };
+}
+
+function transformerJson(settings: ResolvedDecoderSettings, captionDim: number) {
+  const { transformer, autoencoder, captionTokens, resolution } = settings;
+  const { hiddenSize, heads } = transformer;
+  const feedForwardSize = transformer.feedForwardSize ?? 4 * hiddenSize;
+  const patches = Math.floor(resolution / pixelsOfPatch(settings));
+  return {
+    _class_name: 'Lumina2Transformer2DModel',
+    patch_size: transformer.patchSize,
+    in_channels: autoencoder.latentChannels,
+    hidden_size: hiddenSize,
+    num_layers: transformer.layers,
+    num_refiner_layers: transformer.refinerLayers,
+    num_attention_heads: heads,
+    num_kv_heads: transformer.keyValueHeads ?? heads,
+    // Together they say feedForwardSize: what is wanted is rounded up to a multiple.
+    multiple_of: feedForwardSize,
+    ffn_dim_multiplier: feedForwardSize / (4 * hiddenSize),
+    norm_eps: transformer.normEps,
+    axes_dim_rope: transformer.ropeChannels ?? ropeChannels(hiddenSize / heads),
+    // The source stands below the picture.
+    axes_lens: [captionTokens + 1, 2 * patches, patches],
+    cap_feat_dim: captionDim,
+  };
+}
+
+/** Thirds of a head, each even; what is left over goes to the caption's axis. A head that has none is refused later. */
+function ropeChannels(headDim: number): [number, number, number] {
+  const side = Math.max(2 * Math.floor(headDim / 6), 2);
+  return [Math.max(Math.floor(headDim) - 2 * side, 2), side, side];
+}
+
+function vaeJson({
+  autoencoder: { channels, latentChannels, resBlocks, normGroups, attention },
+}: ResolvedDecoderSettings) {
+  return {
+    _class_name: 'AutoencoderKL',
+    in_channels: 3,
+    out_channels: 3,
+    latent_channels: latentChannels,
+    block_out_channels: channels,
+    down_block_types: channels.map(() => 'DownEncoderBlock2D'),
+    up_block_types: channels.map(() => 'UpDecoderBlock2D'),
+    layers_per_block: resBlocks,
+    norm_num_groups: normGroups,
+    mid_block_add_attention: attention,
+    use_quant_conv: false,
+    use_post_quant_conv: false,
+    // Until the stage `autoencoder` has measured its latents.
+    scaling_factor: 1,
+    shift_factor: 0,
+  };
+}

@@ -1,0 +1,63 @@
+/** What a new diffusion decoder is made of, as a person writes it down; the `decoder` of `recipes/nano.yaml` is an example. */
+import { z } from 'zod';
+
+const count = z
+  .int()
+  .min(1)
+  .max(1 << 20);
+
+const transformerSchema = z
+  .strictObject({
+    hiddenSize: count.describe('Width.'),
+    layers: count.describe('Blocks over caption and picture together.'),
+    heads: count.describe('Attention heads; hiddenSize / heads is even.'),
+    keyValueHeads: count.optional().describe('Heads of keys and values; they divide heads. Default: heads.'),
+    refinerLayers: count
+      .default(1)
+      .describe('Blocks over the caption alone, and as many over the picture alone. Default 1.'),
+    feedForwardSize: count.optional().describe('Width inside the feed-forward layers. Default: 4 times hiddenSize.'),
+    patchSize: count.max(64).default(2).describe('Latent pixels on a side of a patch. Default 2.'),
+    ropeChannels: z
+      .tuple([count, count, count])
+      .optional()
+      .describe(
+        'Channels of a head that turn with the place in the caption, the row and the column, each even, in sum the head’s ' +
+          'size. Default: thirds.',
+      ),
+    normEps: z.number().positive().default(1e-5).describe('Epsilon of the norms. Default 1e-5.'),
+  })
+  .describe('The diffusion transformer, Lumina-Image-2.0 with STAR’s changes.');
+
+const autoencoderSchema = z
+  .strictObject({
+    channels: z
+      .array(count)
+      .min(1)
+      .max(8)
+      .describe('Channels of each level, multiples of normGroups; each after the first halves the sides.'),
+    latentChannels: count.describe('Channels of a latent.'),
+    resBlocks: count.max(64).default(1).describe('Residual blocks a level; the decoder has one more. Default 1.'),
+    normGroups: count.default(8).describe('Groups of the norms. Default 8.'),
+    attention: z.boolean().default(true).describe('Whether the middle has attention. Default true.'),
+  })
+  .describe('The KL autoencoder, in whose latents the transformer draws.');
+
+export const decoderSettingsSchema = z
+  .strictObject({
+    textEncoder: z.literal('base').default('base').describe('What reads captions: the model’s own base. Default base.'),
+    resolution: count.describe('Pixels on a side of the largest picture that it has positions for.'),
+    captionTokens: count.max(4096).default(64).describe('Tokens of the longest caption. Default 64.'),
+    shift: z
+      .number()
+      .positive()
+      .default(1)
+      .describe('How much more time is spent at high noise, in training and drawing; 1 is even. Default 1.'),
+    transformer: transformerSchema,
+    autoencoder: autoencoderSchema,
+  })
+  .describe(
+    'Sizes of a diffusion decoder. A model that has none is given one, with random weights, by the first stage that trains it.',
+  );
+
+export type DecoderSettings = z.input<typeof decoderSettingsSchema>;
+export type ResolvedDecoderSettings = z.output<typeof decoderSettingsSchema>;
