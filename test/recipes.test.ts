@@ -44,8 +44,16 @@ describe('recipes', async () => {
     expect(transformer!.trained / 1e9).toBeCloseTo(2.6, 1);
   });
 
-  test('nano fits into 25 MB of 16-bit weights', async () => {
-    for (const plan of await plansOf('nano.yaml')) expect(2 * totalOf(plan)).toBeLessThan(25e6);
+  test('nano fits into 25 MB of 16-bit weights, its diffusion decoder into 5 more', async () => {
+    const decoder = ['diffusion transformer', 'autoencoder'];
+    for (const plan of await plansOf('nano.yaml')) {
+      const [own, added] = [false, true].map((is) => ({
+        ...plan,
+        parts: plan.parts.filter(({ part }) => decoder.includes(part) === is),
+      }));
+      expect(2 * totalOf(own!)).toBeLessThan(25e6);
+      expect(2 * totalOf(added!)).toBeLessThan(5e6);
+    }
   });
 
   test('smoke.sh trains every stage, draws, edits and answers', async () => {

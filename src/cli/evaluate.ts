@@ -11,13 +11,16 @@ import { readGenevalPrompts, tags } from '../evaluation/geneval/prompt-file.ts';
 import { evaluateImgEdit, sampleEditItems } from '../evaluation/imgedit/emoji-imgedit.ts';
 import { formatReport, type Report, type Source, type Table } from '../evaluation/report.ts';
 import { type JudgedPicture, judgedSheet } from '../evaluation/sheet.ts';
+import { evaluateDecoder } from '../evaluation/tokenizer/emoji-decoder.ts';
 import { evaluateTokenizer } from '../evaluation/tokenizer/emoji-tokenizer.ts';
 import { evaluateUnderstanding } from '../evaluation/understanding/emoji-understanding.ts';
+import { resizeImage } from '../image/resize.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { saveImage } from '../image/save.ts';
-import { pictureOptionsSchema } from '../tasks/options.ts';
+import { chooseDiffusion, diffusionSettings, drawDiffusion } from '../tasks/draw-diffusion.ts';
+import { parseOptions, parsePictureOptions, pictureOptionsSchema, samplingDefaults } from '../tasks/options.ts';
 import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
-import type { Star } from '../tasks/star.ts';
+import { Star } from '../tasks/star.ts';
 import { Interrupt } from './interrupt.ts';
 import {
   addModelOption,
@@ -25,7 +28,6 @@ import {
   addTaskOptions,
   type CommonValues,
   givenOptions,
-  loadStar,
   modelOf,
   parseNumber,
 } from './options.ts';
@@ -47,15 +49,19 @@ interface EvaluateValues extends CommonValues {
   readonly sheet?: string;
 }
 
+/** Picture options as given. */
+type Sampler = Readonly<Record<string, string | number>>;
+
 /** What an evaluation is run with. */
 interface Bench {
   readonly star: Star;
   readonly world: World;
   readonly checker: Checker;
-  /** Pixels a side of the model's pictures. */
+  /** Pixels a side of the pictures that the chosen decoder draws. */
   readonly size: number;
   readonly seed: number;
   readonly values: EvaluateValues;
+  readonly sampler: Sampler;
   /** Sampler settings as given, and a signal. */
   readonly options: object;
   readonly source: Source;
@@ -67,6 +73,7 @@ const evaluations: Readonly<Record<string, (bench: Bench) => Promise<Report>>> =
   'emoji-imgedit': imgedit,
   'emoji-understanding': understanding,
   'emoji-tokenizer': tokenizer,
+  'emoji-decoder': decoder,
 };
 
 export function evaluateCommand(): Command {
@@ -92,6 +99,12 @@ export function evaluateCommand(): Command {
     { flags: '--top-k <k>', number: true },
     { flags: '--top-p <p>', number: true },
     { flags: '--temperature <t>', number: true },
+    { flags: '--decoder <name>' },
+    { flags: '--steps <n>', number: true },
+    { flags: '--resolution <n>', number: true },
+    { flags: '--diffusion-guidance <w>', number: true },
+    { flags: '--image-guidance <w>', number: true },
+    { flags: '--vq-guidance <w>', number: true },
   ]);
   return addRuntimeOptions(command).action(evaluate);
 }
@@ -114,23 +127,30 @@ const sheetLimit = 64;
 
 async function evaluate(name: string, values: EvaluateValues): Promise<void> {
   await requireWritable('--sheet', values.sheet);
-  await using star = await loadStar(values);
+  // Many pictures of one size are drawn.
+  const { device, threads } = values;
+  await using star = await Star.load(modelOf(values), { device, threads, keepDecoder: true });
   using interrupt = new Interrupt('Stopping; Ctrl-C again quits at once.');
   const profile = worlds[values.world];
   const world = await World.open(profile);
   const pictures: JudgedPicture[] = [];
-  const { seed: given, ...sampler } = givenOptions(pictureOptionsSchema, values) as Record<string, number>;
+  const { seed: given, ...sampler } = givenOptions(pictureOptionsSchema, values) as Sampler & { seed?: number };
   const bench: Bench = {
     star,
     world,
     checker: new Checker(world.atlas, profile),
-    size: star.model.folder.star.pixelEncoder.imageSize,
+    size: (await chosenDiffusion(star, sampler))?.settings.resolution ?? codedSize(star),
     seed: given ?? 0,
     values,
+    sampler,
     options: { ...sampler, signal: interrupt.signal },
     source: {
       name: modelOf(values),
-      sampler: { ...defaultSampler(), ...sampler },
+      // What the task takes where nothing is given: a report names every setting.
+      sampler: {
+        ...samplingDefaults(star.model.folder.star.sampling, name === 'emoji-imgedit' ? 'edit' : 'generate'),
+        ...sampler,
+      },
     },
     follow: (done, total, picture) => {
       if (picture && pictures.length < sheetLimit) pictures.push(picture);
@@ -143,10 +163,14 @@ async function evaluate(name: string, values: EvaluateValues): Promise<void> {
   else process.stdout.write(printable(formatReport(report), process.stdout));
 }
 
-/** What the task takes where nothing is given: a report names every setting. */
-function defaultSampler(): Record<string, number> {
-  const { guidance, topK, topP, temperature } = pictureOptionsSchema.parse({});
-  return { guidance, topK, topP, temperature };
+/** Pixels a side of the pictures that codes stand for. */
+function codedSize({ model }: Star): number {
+  return model.folder.star.pixelEncoder.imageSize;
+}
+
+/** The diffusion decoder where it is asked for, and what it is asked for. */
+function chosenDiffusion({ model }: Star, sampler: Sampler) {
+  return chooseDiffusion(model, 'generate', parseOptions(pictureOptionsSchema, sampler, 'evaluate'));
 }
 
 /** One line that is written over; on no terminal a line now and then. */
@@ -206,10 +230,11 @@ async function validationOf(bench: Bench): Promise<Table | undefined> {
   return validationTable(await validateChecker({ checker, world, prompts, size, seed: seed + 1000, degradations }));
 }
 
-async function reconstruct({ star }: Bench, image: RgbImage) {
+/** Through codes and the VQ decoder, in the size of the picture. */
+async function reconstruct({ star, size }: Bench, image: RgbImage) {
   const codes = await encodeCodes(star.model, image);
   const [decoded] = toImages(await decodeCodes(star.model, [codes]));
-  return { image: decoded!, codes };
+  return { image: resizeImage(decoded!, size, size, 'bicubic'), codes };
 }
 
 async function imgedit(bench: Bench): Promise<Report> {
@@ -260,4 +285,39 @@ async function tokenizer(bench: Bench): Promise<Report> {
     onPicture: bench.follow,
   });
   return report;
+}
+
+async function decoder(bench: Bench): Promise<Report> {
+  const { star, seed, sampler, values } = bench;
+  const { signal } = bench.options as { signal: AbortSignal };
+  const { model } = star;
+  const options = parsePictureOptions(pictureOptionsSchema, { ...sampler, decoder: 'diffusion' }, 'generate');
+  const chosen = (await chooseDiffusion(model, 'generate', options))!;
+  const { resolution } = chosen.settings;
+  const { report } = await evaluateDecoder({
+    ...bench,
+    source: { name: bench.source.name, sampler: shownSettings(diffusionSettings(chosen)) },
+    size: codedSize(star),
+    resolution,
+    seed,
+    scenes: values.limit,
+    decoders: {
+      encode: (image) => encodeCodes(model, image),
+      redraw: async (codes) => toImages(await decodeCodes(model, [codes]))[0]!,
+      diffuse: async (codes, text, each) => {
+        const drawing = drawDiffusion(model, { ...chosen, text }, [codes], each, { ...options, signal });
+        for (let next = await drawing.next(); ; next = await drawing.next()) {
+          if (next.done) return next.value.pictures![0]!;
+        }
+      },
+    },
+    onPicture: bench.follow,
+  });
+  return report;
+}
+
+function shownSettings(settings: ReturnType<typeof diffusionSettings>): Record<string, string | number | boolean> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [name, typeof value === 'object' ? value.join(' to ') : value]),
+  );
 }

@@ -45,6 +45,11 @@ export function readsExactly(checker: Checker, image: RgbImage, scene: Scene): b
   );
 }
 
+/** A picture that comes back exactly has no finite PSNR; its error is taken as a quarter of a level. */
+export function finitePsnr(picture: RgbImage, other: RgbImage): number {
+  return psnrOfError(Math.max(meanSquaredError(picture, other)!, (0.25 / 255) ** 2));
+}
+
 export async function evaluateTokenizer(run: TokenizerRun): Promise<{ report: Report }> {
   const { world, checker, size, seed } = run;
   const codes: number[] = [];
@@ -58,8 +63,7 @@ export async function evaluateTokenizer(run: TokenizerRun): Promise<{ report: Re
     const after = readsExactly(checker, image, scene);
     rows.push({
       l1: l1Of(picture, image),
-      // A picture that comes back exactly has no finite PSNR; its error is taken as a quarter of a level.
-      psnr: psnrOfError(Math.max(meanSquaredError(picture, image)!, (0.25 / 255) ** 2)),
+      psnr: finitePsnr(picture, image),
       ssim: ssimOf(picture, image),
       ssim2: ssimOf(picture, image, 2),
       before: readsExactly(checker, picture, scene) ? 1 : 0,

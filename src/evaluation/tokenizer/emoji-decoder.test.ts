@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { nanoWorld } from '../../data/world/profile.ts';
+import { World } from '../../data/world/world.ts';
+import { resizeImage } from '../../image/resize.ts';
+import type { RgbImage } from '../../image/rgb-image.ts';
+import { evaluateDecoder, type PixelDecoders } from './emoji-decoder.ts';
+
+test('a decoder that knows the true picture wins, one that draws grey loses, the same picture is even', async () => {
+  const world = await World.open(nanoWorld);
+  const [size, resolution, seed, scenes] = [32, 64, 7, 3];
+  let coded: RgbImage;
+  const asked: [caption: string, seed: number][] = [];
+  const run = async (diffuse: PixelDecoders['diffuse']) => {
+    const { report } = await evaluateDecoder({
+      ...{ world, size, resolution, seed, scenes, source: { name: 'test', sampler: { steps: 4 } } },
+      decoders: {
+        encode: async (image) => {
+          coded = image;
+          return [1, 2];
+        },
+        redraw: async () => coded,
+        diffuse,
+      },
+    });
+    return report;
+  };
+  const truth = (index: number) => world.render(world.scene(seed, index, 'any'), resolution);
+  const perfect = await run(async (codes, caption, own) => {
+    expect(codes).toEqual([1, 2]);
+    asked.push([caption, own]);
+    return truth(own - seed);
+  });
+  const values = perfect.scores.map(({ estimate }) => estimate.value);
+  expect(values[0]).toBeGreaterThan(50);
+  expect(values[1]).toBeLessThan(40);
+  expect(values[2]).toBeCloseTo(values[0]! - values[1]!, 9);
+  expect(asked.map(([, own]) => own)).toEqual([7, 8, 9]);
+  expect(asked.every(([caption]) => caption.startsWith('a photo of'))).toBe(true);
+  expect(perfect.sampler).toEqual({ source: 'test', steps: 4 });
+
+  const grey = await run(async () => ({ ...truth(0), data: truth(0).data.map(() => 128) }));
+  expect(grey.scores[2]!.estimate.value).toBeLessThan(0);
+  const even = await run(async () => resizeImage(coded, resolution, resolution, 'bicubic'));
+  expect(even.scores[2]!.estimate).toMatchObject({ value: 0, low: 0, high: 0 });
+});
