@@ -93,6 +93,7 @@ export function benchConfigs(shapes: BenchShapes): { star: StarConfig; qwen: Qwe
     stackedAr: [{ numLayers: shapes.stacked_layers, tasks: ['generate', 'edit'] }],
     outputHead: { codes: shapes.codebook_size, hiddenSize: shapes.hidden_size },
     pixelDecoder: undefined,
+    sampling: { generate: {}, edit: {} },
   };
   return { star, qwen };
 }

@@ -19,7 +19,7 @@ export async function* edit(
   instruction: string,
   options: EditOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const resolved = parsePictureOptions(pictureOptionsSchema, options, 'edit');
+  const resolved = parsePictureOptions(pictureOptionsSchema, options, 'edit', model.folder.star.sampling);
   requireText('edit', 'instruction', instruction);
   const chosen = await chooseDiffusion(model, 'edit', resolved);
   const started = performance.now();

@@ -23,7 +23,7 @@ export async function* generate(
   text: string,
   options: GenerateOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const resolved = parsePictureOptions(generateOptionsSchema, options, 'generate');
+  const resolved = parsePictureOptions(generateOptionsSchema, options, 'generate', model.folder.star.sampling);
   requireText('generate', 'prompt', text);
   const chosen = await chooseDiffusion(model, 'generate', resolved);
   const started = performance.now();

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { GuidanceWindow } from '../models/lumina2/guidance.ts';
 import type { GenerationConfig } from '../models/qwen25vl/generation-config.ts';
+import type { PictureSampling } from '../models/star/config.ts';
 import { TaskError } from './error.ts';
 
 const seed = z
@@ -73,16 +74,36 @@ const diffusionOptions = {
 
 export const diffusionOptionNames = Object.keys(diffusionOptions) as readonly (keyof typeof diffusionOptions)[];
 
-/** Picture options; defaults are the published README's. */
+/** How codes are drawn where neither the caller nor the model says: the published README's settings. */
+export const publishedSampling = { guidance: 1.1, topK: 1000, topP: 0.8, temperature: 1 } as const;
+
+/** How a model's pictures are drawn where nothing is asked for. */
+export function samplingDefaults(
+  sampling: Readonly<Record<'generate' | 'edit', PictureSampling>>,
+  task: 'generate' | 'edit',
+): Record<keyof typeof publishedSampling, number> {
+  const own = Object.entries(sampling[task]).filter(([, value]) => value !== undefined);
+  return { ...publishedSampling, ...Object.fromEntries(own) };
+}
+
+/** Picture options. Defaults of the first four are the model's, else the published ones: `parsePictureOptions`. */
 export const pictureOptionsSchema = z.strictObject({
   seed: seed.optional(),
   count: z.int().min(1).max(64).default(1).describe('Images at once. Default 1.'),
-  guidance: guidance.default(1.1).describe('Classifier-free guidance; 1 is off. Default 1.1.'),
-  topK: topK.default(1000).describe('Draw among the k likeliest codes; 0 keeps all. Default 1000.'),
+  guidance: guidance
+    .default(publishedSampling.guidance)
+    .describe("Classifier-free guidance; 1 is off. Default the model's, else 1.1."),
+  topK: topK
+    .default(publishedSampling.topK)
+    .describe("Draw among the k likeliest codes; 0 keeps all. Default the model's, else 1000."),
   topP: topP
-    .default(0.8)
-    .describe('Draw among the likeliest codes whose probabilities reach p; 1 keeps all. Default 0.8.'),
-  temperature: temperature.default(1).describe('Divides the logits; 0 is greedy. Default 1.'),
+    .default(publishedSampling.topP)
+    .describe(
+      "Draw among the likeliest codes whose probabilities reach p; 1 keeps all. Default the model's, else 0.8.",
+    ),
+  temperature: temperature
+    .default(publishedSampling.temperature)
+    .describe("Divides the logits; 0 is greedy. Default the model's, else 1."),
   decoder: z.enum(['vq', 'diffusion']).default('vq').describe('What turns codes into pixels. Default vq.'),
   ...diffusionOptions,
   preview: z
@@ -145,19 +166,24 @@ export function parseOptions<Schema extends z.ZodType>(
   throw new TaskError('option_invalid', `${task}: option ${name}: ${issue.message}${got}`, { option: name });
 }
 
-/** `parseOptions` for pictures: options that the chosen decoder or the task has no use for are refused too. */
+/**
+ * `parseOptions` for pictures: options that the chosen decoder or the task has no use for are refused too.
+ * @param sampling the model's own defaults
+ */
 export function parsePictureOptions<Schema extends typeof pictureOptionsSchema>(
   schema: Schema,
-  options: unknown,
+  options: object | undefined,
   task: 'generate' | 'edit',
+  sampling: Readonly<Record<'generate' | 'edit', PictureSampling>> = { generate: {}, edit: {} },
 ): z.output<Schema> {
-  const resolved = parseOptions(schema, options, task);
+  const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
+  const resolved = parseOptions(schema, { ...samplingDefaults(sampling, task), ...Object.fromEntries(given) }, task);
   const refuse = (option: string, message: string) => {
     throw new TaskError('option_invalid', `${task}: option ${option}: ${message}`, { option });
   };
-  const given = diffusionOptionNames.find((name) => resolved[name] !== undefined);
-  if (resolved.decoder === 'vq' && given !== undefined) {
-    refuse(given, 'expected the decoder diffusion, which alone takes it, got decoder vq');
+  const unused = diffusionOptionNames.find((name) => resolved[name] !== undefined);
+  if (resolved.decoder === 'vq' && unused !== undefined) {
+    refuse(unused, 'expected the decoder diffusion, which alone takes it, got decoder vq');
   }
   if (task === 'generate' && resolved.vqGuidance !== undefined) {
     refuse('vqGuidance', 'expected an edit; a picture without a source heeds its tokens by imageGuidance');

@@ -45,6 +45,7 @@ describe('parseStarConfig', () => {
       },
       pixelAdapter: { depth: 2, inputDim: 512, hiddenSize: 2048 },
       stackedAr: [{ numLayers: 16, tasks: ['generate', 'edit'] }],
+      sampling: { generate: {}, edit: {} },
       outputHead: { codes: 65536, hiddenSize: 2048 },
       pixelDecoder: { path: 'checkpoints/lumina-image2' },
     });
@@ -95,6 +96,7 @@ describe('parseStarConfig', () => {
     ],
     ['no stack', { stacked_ar: [] }, /stacked_ar: .*got \[\]/],
     ['a stack without layers', { stacked_ar: [{ num_layers: 0 }] }, /stacked_ar\[0\]\.num_layers: .*got 0/],
+    ['sampling that cannot be', { sampling: { generate: { top_p: 0 }, edit: {} } }, /sampling\.generate\.top_p: /],
     ['another base', { language_model: { model_name: 'Llama', model_path: 'x' } }, /"Qwen2.5-VL", got "Llama"/],
   ])('refuses %s', (_name, change, message) => {
     expect(() => parseStarConfig({ ...published3B, ...change }, 'STAR.json')).toThrow(message);

@@ -21,6 +21,16 @@ export interface StarConfig {
   readonly outputHead: { readonly codes: number; readonly hiddenSize: number };
   /** The diffusion decoder; undefined where the VQ decoder is the only one. */
   readonly pixelDecoder: PixelDecoderConfig | undefined;
+  /** How the model is best drawn with, where nothing else is asked for; the key `sampling` is an addition of ours. */
+  readonly sampling: Readonly<Record<StackTask, PictureSampling>>;
+}
+
+/** Of what is undefined, the published defaults hold. */
+export interface PictureSampling {
+  readonly guidance?: number | undefined;
+  readonly topK?: number | undefined;
+  readonly topP?: number | undefined;
+  readonly temperature?: number | undefined;
 }
 
 export interface PixelDecoderConfig {
@@ -95,6 +105,16 @@ const stack = z.object({
     .default([...stackTasks]),
 });
 
+const sampling = z
+  .strictObject({
+    guidance: z.number().min(0).max(1000),
+    top_k: z.int().min(0),
+    top_p: z.number().gt(0).max(1),
+    temperature: z.number().min(0).max(100),
+  })
+  .partial()
+  .default({});
+
 const schema = z.object({
   model_name: z.string().min(1).max(256),
   language_model: z.object({ model_name: z.literal('Qwen2.5-VL'), model_path: path }),
@@ -122,6 +142,7 @@ const schema = z.object({
   pixel_decoder: z
     .object({ model_name: z.literal('LUMINA2'), model_path: path, text_encoder: z.literal('base').nullish() })
     .nullish(),
+  sampling: z.strictObject({ generate: sampling, edit: sampling }).default({ generate: {}, edit: {} }),
 });
 
 /**
@@ -162,7 +183,12 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
     pixelDecoder: raw.pixel_decoder
       ? { path: raw.pixel_decoder.model_path, textEncoder: raw.pixel_decoder.text_encoder ?? undefined }
       : undefined,
+    sampling: { generate: normalSampling(raw.sampling.generate), edit: normalSampling(raw.sampling.edit) },
   };
+}
+
+function normalSampling({ guidance, top_k, top_p, temperature }: z.output<typeof sampling>): PictureSampling {
+  return { guidance, topK: top_k, topP: top_p, temperature };
 }
 
 function normalPixelEncoder(raw: z.output<typeof schema>['pixel_encoder'], file: string): PixelEncoderConfig {
