@@ -6,6 +6,7 @@ import { evaluateCommand } from './evaluate.ts';
 import { exitCodes, reportFailure, UsageError } from './failure.ts';
 import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
+import { serveCommand } from './serve.ts';
 import { requireShortCommandLine } from './text-argument.ts';
 import { tokenizeCommand } from './tokenize.ts';
 import { trainCommand } from './train.ts';
@@ -16,6 +17,7 @@ const commands = () => [
   understandCommand(),
   generateCommand(),
   editCommand(),
+  serveCommand(),
   trainCommand(),
   tokenizeCommand(),
   evaluateCommand(),

@@ -11,6 +11,7 @@ export type ImageErrorCode =
   | 'image_too_small'
   | 'image_ratio_too_large'
   | 'image_corrupt'
+  | 'image_alpha_missing'
   | 'image_text_invalid'
   | 'image_not_saved';
 

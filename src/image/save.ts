@@ -1,10 +1,10 @@
 /** Images to files. Node only. */
 
 import { extname } from 'node:path';
-import sharp from 'sharp';
 import { writeFileDurably } from '../checkpoint/durable.ts';
+import type { ImageFormat } from './decode.ts';
+import { encodeImage } from './encode.ts';
 import { ImageError } from './error.ts';
-import { encodePng } from './png.ts';
 import { checkImage, type RgbImage } from './rgb-image.ts';
 
 /** Something that was asked for and that the file does not have. */
@@ -22,29 +22,14 @@ export interface SavedImage {
 
 interface FileFormat {
   readonly name: string;
+  readonly format: ImageFormat;
   /** The longest side that the format can hold, in pixels. */
   readonly maxSide: number;
-  readonly encode: (image: RgbImage, text: Readonly<Record<string, string>>) => Promise<Uint8Array>;
 }
 
-const pixels = (image: RgbImage) =>
-  sharp(image.data, {
-    raw: { width: image.width, height: image.height, channels: 3 },
-    limitInputPixels: false,
-  });
-
-// High quality and full colour resolution: these files are read again as the source of an edit.
-const png: FileFormat = { name: 'PNG', maxSide: 2 ** 31 - 1, encode: encodePng };
-const jpeg: FileFormat = {
-  name: 'JPEG',
-  maxSide: 65_500,
-  encode: (image) => pixels(image).jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer(),
-};
-const webp: FileFormat = {
-  name: 'WebP',
-  maxSide: 16_383,
-  encode: (image) => pixels(image).webp({ quality: 95, smartSubsample: true }).toBuffer(),
-};
+const png: FileFormat = { name: 'PNG', format: 'png', maxSide: 2 ** 31 - 1 };
+const jpeg: FileFormat = { name: 'JPEG', format: 'jpeg', maxSide: 65_500 };
+const webp: FileFormat = { name: 'WebP', format: 'webp', maxSide: 16_383 };
 
 const formats: Readonly<Record<string, FileFormat>> = { '.png': png, '.jpg': jpeg, '.jpeg': jpeg, '.webp': webp };
 
@@ -82,7 +67,7 @@ export async function saveImage(
       { width: image.width, height: image.height, maxSide: format.maxSide },
     );
   }
-  const bytes = await format.encode(image, text);
+  const bytes = await encodeImage(image, format.format, { text });
   await replaceFile(path, bytes);
 
   const keywords = Object.keys(text);

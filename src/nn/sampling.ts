@@ -59,15 +59,21 @@ export function candidates(logits: Tensor, settings: SamplingInputs): Candidates
   return { tokens: indices, logits: values, kept, probabilities };
 }
 
-/** Draws one token a row with `uniform [rows]` in [0, 1): int64 `[rows]`. */
+/**
+ * Draws one token a row with `uniform [rows]` in [0, 1): int64 `[rows]`. A row whose probabilities are not finite, because
+ * its logits were not, draws −1.
+ */
 export function draw({ tokens, kept, probabilities }: Candidates, uniform: Tensor): Tensor {
   const weights = where(kept, probabilities, 0);
   const upTo = cumulativeSum(weights, 1);
-  const target = multiply(unsqueeze(uniform, 1), reduceSum(weights, { axes: [1], keepDims: true }));
+  const sum = reduceSum(weights, { axes: [1], keepDims: true });
+  const target = multiply(unsqueeze(uniform, 1), sum);
   const passed = reduceSum(cast(lessOrEqual(upTo, target), 'int64'), { axes: [1], keepDims: true });
   // Rounding may carry the target past the last weight that stays.
   const last = subtract(reduceSum(cast(kept, 'int64'), { axes: [1], keepDims: true }), 1);
-  return reshape(gatherElements(tokens, minimum(passed, last), 1), [tokens.shape[0]!]);
+  const drawn = gatherElements(tokens, minimum(passed, last), 1);
+  // A comparison with NaN is false.
+  return reshape(where(greater(sum, 0), drawn, -1), [tokens.shape[0]!]);
 }
 
 /** `unconditional + weight · (conditional − unconditional)` (Ho & Salimans 2022); all `[rows, vocabulary]`, weight a scalar. */

@@ -40,7 +40,9 @@ export async function* drawPictures(
   requireContext(model, task, branches[0]!.length, numTokens);
   const unread = diffusion ? captionWarnings(diffusion) : [];
   if (signal?.aborted && onAbort === 'throw') throw new AbortedError(task, signal.reason);
-  yield { type: 'picture-start', seed, totalTokens: numTokens, count };
+  const promptTokens = branches[0]!.length;
+  const sourceTokens = drawing.prompt.inserted?.filter((row) => row > 0).length ?? 0;
+  yield { type: 'picture-start', seed, totalTokens: numTokens, count, promptTokens, sourceTokens };
   const beforeLoad = performance.now();
   const engine = await model.session('engine');
   const started = performance.now();

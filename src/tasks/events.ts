@@ -43,7 +43,15 @@ export interface PictureResult {
 export type PictureEvent =
   | { readonly type: 'reasoning-delta'; readonly text: string }
   | { readonly type: 'reasoning-end'; readonly thought: string }
-  | { readonly type: 'picture-start'; readonly seed: number; readonly totalTokens: number; readonly count: number }
+  | {
+      readonly type: 'picture-start';
+      readonly seed: number;
+      readonly totalTokens: number;
+      readonly count: number;
+      /** Places of the prompt, and how many of them a source picture fills. */
+      readonly promptTokens: number;
+      readonly sourceTokens: number;
+    }
   /** After each row of tokens. */
   | { readonly type: 'picture-progress'; readonly doneTokens: number; readonly totalTokens: number }
   /** After each step of the diffusion decoder, which begins when all tokens are done. */

@@ -8,6 +8,7 @@ import type { RemoteTensor } from '../runtime/remote-tensor.ts';
 import type { Session } from '../runtime/session.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import { uniform } from '../tensor/random.ts';
+import { TaskError } from './error.ts';
 import type { Sampling } from './options.ts';
 import type { StarModel } from './star-model.ts';
 
@@ -127,6 +128,7 @@ export async function* runTokens(
       const tokens = Array.from({ length: made }, (_, turn) =>
         Array.from({ length: images }, (_, image) => Number(drawn.data[turn * images + image])),
       );
+      if (tokens.some((turn) => turn.some((token) => token < 0))) throw notFinite(run.drawPicture);
       done += made;
       const finished =
         !run.drawPicture &&
@@ -137,6 +139,14 @@ export async function* runTokens(
   } finally {
     await release(state);
   }
+}
+
+function notFinite(drawPicture: boolean): TaskError {
+  const what = drawPicture ? 'the codes of a picture' : 'the next word';
+  return new TaskError(
+    'non_finite_output',
+    `the model gave no finite numbers for ${what}; its weights are damaged, or an option is too extreme for them`,
+  );
 }
 
 async function release(state: Record<string, TensorValue | RemoteTensor>): Promise<void> {

@@ -1,0 +1,100 @@
+/** `starstack serve` */
+import { readFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { restrictDecoders } from '../image/decode.ts';
+import { type ServerOptions, serverOptionsSchema } from '../server/options.ts';
+import { UsageError } from './failure.ts';
+import {
+  addModelOption,
+  addRuntimeOptions,
+  addTaskOptions,
+  type CommonValues,
+  givenOptions,
+  loadStar,
+} from './options.ts';
+import { printJson } from './output.ts';
+import { printable } from './printable.ts';
+
+interface ServeValues extends CommonValues {
+  readonly apiKeyFile?: string;
+  readonly log?: boolean;
+  readonly debug?: boolean;
+}
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .summary("answer over HTTP, as OpenAI's API does")
+    .description(
+      "Serves a model over HTTP with OpenAI's API: /v1/images/generations, /v1/images/edits, /v1/chat/completions.",
+    );
+  addTaskOptions(addModelOption(command), serverOptionsSchema, [
+    { flags: '--host <address>' },
+    { flags: '--port <n>', number: true },
+    { flags: '--queue <n>', number: true },
+    { flags: '--deadline <seconds>', number: true },
+    { flags: '--drain <seconds>', number: true },
+    { flags: '--heartbeat <seconds>', number: true },
+    { flags: '--max-body <MiB>', number: true },
+    { flags: '--max-file <MiB>', number: true },
+    { flags: '--max-pixels <n>', number: true },
+    { flags: '--allow-host <name...>' },
+    { flags: '--allow-origin <origin...>' },
+  ])
+    .option(
+      '--api-key-file <file>',
+      'File with the key that clients must send. Default: the environment variable STARSTACK_API_KEY, else no key.',
+    )
+    .option('--no-log', 'Do not tell of each request on standard error. Default: a line each.');
+  return addRuntimeOptions(command).action(serve);
+}
+
+async function serve(values: ServeValues): Promise<void> {
+  // Loaded here, so that the other commands start without a web server.
+  const { StarServer } = await import('../server/server.ts');
+  restrictDecoders();
+  const apiKey = await apiKeyOf(values);
+  const options = { ...givenOptions(serverOptionsSchema, values), ...(apiKey === undefined ? {} : { apiKey }) };
+  const say = (text: string) => process.stderr.write(`starstack serve: ${printable(text, process.stderr)}\n`);
+  await using server = await StarServer.listen(options as ServerOptions, () => loadStar(values), {
+    ...(values.log === false
+      ? {}
+      : {
+          onRequest: ({ id, method, path, status, seconds }) =>
+            say(`${method} ${path} ${status} ${seconds.toFixed(3)} s ${id}`),
+        }),
+    onError: (error) => {
+      say(`${error.code}: ${error.cause instanceof Error ? error.cause.message : error.message}`);
+      if (values.debug) console.error(error);
+    },
+  });
+  const stopped = terminated(() => {
+    const left = server.held;
+    say(left === 0 ? 'stopping' : `finishing ${left} requests; once more quits at once`);
+  });
+  if (values.json) printJson({ url: server.url });
+  else process.stdout.write(`${server.url}\n`);
+  await Promise.race([server.ready.then(() => say('ready')), stopped]);
+  await stopped;
+  await server.drain();
+}
+
+async function apiKeyOf({ apiKeyFile }: ServeValues): Promise<string | undefined> {
+  if (apiKeyFile === undefined) return process.env.STARSTACK_API_KEY || undefined;
+  try {
+    return (await readFile(apiKeyFile, 'utf8')).trim();
+  } catch (cause) {
+    throw new UsageError('file_unreadable', `cannot read ${apiKeyFile}; check --api-key-file`, {}, { cause });
+  }
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the next one ends the process at once. */
+function terminated(first: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const listener = () => {
+      process.off('SIGTERM', listener).off('SIGINT', listener);
+      first();
+      resolve();
+    };
+    process.on('SIGTERM', listener).on('SIGINT', listener);
+  });
+}

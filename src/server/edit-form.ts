@@ -1,0 +1,55 @@
+/** Edits as multipart forms: limits hold while the body is read, whatever its headers promise. */
+import type { FastifyRequest } from 'fastify';
+import { invalidRequest, payloadTooLarge } from './error.ts';
+import { maxPictures } from './options.ts';
+
+/** The parts of a form. */
+export interface EditForm {
+  /** Typed as JSON would have them. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly images: readonly Uint8Array[];
+  readonly mask?: Uint8Array;
+}
+
+/** Fields that are words; all else in a form is read as JSON: numbers, switches, lists. */
+const words: ReadonlySet<string> = new Set([
+  ...['prompt', 'model', 'size', 'quality', 'response_format', 'output_format', 'background', 'moderation', 'style'],
+  ...['user', 'preview', 'input_fidelity', 'decoder'],
+]);
+
+/** Bytes of all files of a form together, in files of the largest size. */
+const filesOfLargestSize = 4;
+
+/** @throws ServerError and the errors of the multipart reader for what is over a limit or has no place in the form */
+export async function readEditForm(request: FastifyRequest, maxFileBytes: number): Promise<EditForm> {
+  const fields: Record<string, unknown> = {};
+  const images: Uint8Array[] = [];
+  let mask: Uint8Array | undefined;
+  let bytes = 0;
+  for await (const part of request.parts()) {
+    if (part.type === 'file') {
+      const content = await part.toBuffer();
+      bytes += content.length;
+      if (bytes > filesOfLargestSize * maxFileBytes) throw payloadTooLarge('the files are too large together', 'image');
+      if (part.fieldname === 'mask' && mask === undefined) mask = content;
+      else if (['image', 'image[]'].includes(part.fieldname) && images.length < maxPictures) images.push(content);
+      else throw invalidRequest('unknown_parameter', 'expected files image, image[] and one mask', part.fieldname);
+    } else {
+      const value = part.value as string;
+      if (Object.hasOwn(fields, part.fieldname)) {
+        throw invalidRequest('invalid_value', `${part.fieldname}: given twice`, part.fieldname);
+      }
+      if (part.valueTruncated) throw payloadTooLarge(`${part.fieldname} is too long`, part.fieldname);
+      fields[part.fieldname] = words.has(part.fieldname) ? value : typed(value);
+    }
+  }
+  return { fields, images, ...(mask === undefined ? {} : { mask }) };
+}
+
+function typed(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}

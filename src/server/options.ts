@@ -1,0 +1,65 @@
+/** What can be set about a server: the command line and the library check it with this schema. */
+import { z } from 'zod';
+
+const mebibytes = z.number().positive().max(1024);
+
+export const serverOptionsSchema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('Address to listen on. Default 127.0.0.1.'),
+  port: z.int().min(0).max(65_535).default(8080).describe('Port to listen on; 0 takes a free one. Default 8080.'),
+  apiKey: z.string().min(8).max(512).optional().describe('What clients must send as bearer token. Default: none.'),
+  queue: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(64)
+    .describe('Requests that may run or wait; one more is told to come back later (429). Default 64.'),
+  deadline: z
+    .number()
+    .positive()
+    .max(86_400)
+    .default(600)
+    .describe('Seconds that a request may wait and run. Default 600.'),
+  drain: z
+    .number()
+    .min(0)
+    .max(86_400)
+    .default(30)
+    .describe('Seconds that accepted requests may go on after SIGTERM. Default 30.'),
+  heartbeat: z
+    .number()
+    .positive()
+    .max(600)
+    .default(15)
+    .describe('Seconds between signs of life in a stream. Default 15.'),
+  maxBody: mebibytes.default(32).describe('Largest JSON body, in MiB. Default 32.'),
+  maxFile: mebibytes.default(25).describe('Largest picture file, in MiB. Default 25.'),
+  maxPixels: z
+    .int()
+    .min(1)
+    .max(2 ** 30)
+    .default(33_000_000)
+    .describe('Most pixels of all pictures of a request together. Default 33000000.'),
+  allowHost: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Further names in the Host header that are answered. Default: on loopback its own names, else any.'),
+  allowOrigin: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'Web origins whose pages may ask, such as https://example.org. Default: the own origin; on loopback any there.',
+    ),
+});
+
+export type ServerOptions = z.input<typeof serverOptionsSchema>;
+export type ResolvedServerOptions = z.output<typeof serverOptionsSchema>;
+
+export const bytesPerMebibyte = 2 ** 20;
+
+/** Pictures that a request may carry, the mask of an edit aside. */
+export const maxPictures = 16;
+
+/** True for addresses that only programs of this computer reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
