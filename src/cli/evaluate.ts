@@ -18,7 +18,7 @@ import { resizeImage } from '../image/resize.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { saveImage } from '../image/save.ts';
 import { chooseDiffusion, diffusionSettings, drawDiffusion } from '../tasks/draw-diffusion.ts';
-import { parseOptions, parsePictureOptions, pictureOptionsSchema } from '../tasks/options.ts';
+import { parseOptions, parsePictureOptions, pictureOptionsSchema, samplingDefaults } from '../tasks/options.ts';
 import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
 import { Star } from '../tasks/star.ts';
 import { Interrupt } from './interrupt.ts';
@@ -146,7 +146,11 @@ async function evaluate(name: string, values: EvaluateValues): Promise<void> {
     options: { ...sampler, signal: interrupt.signal },
     source: {
       name: modelOf(values),
-      sampler: { ...defaultSampler(), ...sampler },
+      // What the task takes where nothing is given: a report names every setting.
+      sampler: {
+        ...samplingDefaults(star.model.folder.star.sampling, name === 'emoji-imgedit' ? 'edit' : 'generate'),
+        ...sampler,
+      },
     },
     follow: (done, total, picture) => {
       if (picture && pictures.length < sheetLimit) pictures.push(picture);
@@ -157,12 +161,6 @@ async function evaluate(name: string, values: EvaluateValues): Promise<void> {
   if (values.sheet !== undefined && pictures.length > 0) await saveImage(values.sheet, judgedSheet(pictures));
   if (values.json) printJson(report);
   else process.stdout.write(printable(formatReport(report), process.stdout));
-}
-
-/** What the task takes where nothing is given: a report names every setting. */
-function defaultSampler(): Record<string, number> {
-  const { guidance, topK, topP, temperature } = pictureOptionsSchema.parse({});
-  return { guidance, topK, topP, temperature };
 }
 
 /** Pixels a side of the pictures that codes stand for. */
