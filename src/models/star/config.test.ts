@@ -95,7 +95,7 @@ describe('parseStarConfig', () => {
       /pixel_adapter\.input_dim: .*512, got 8/,
     ],
     ['no stack', { stacked_ar: [] }, /stacked_ar: .*got \[\]/],
-    ['a stack without layers', { stacked_ar: [{ num_layers: 0 }] }, /stacked_ar\[0\]\.num_layers: .*got 0/],
+    ['a stack of less than none', { stacked_ar: [{ num_layers: -1 }] }, /stacked_ar\[0\]\.num_layers: .*got -1/],
     ['sampling that cannot be', { sampling: { generate: { top_p: 0 }, edit: {} } }, /sampling\.generate\.top_p: /],
     ['another base', { language_model: { model_name: 'Llama', model_path: 'x' } }, /"Qwen2.5-VL", got "Llama"/],
   ])('refuses %s', (_name, change, message) => {

@@ -84,6 +84,7 @@ export const stackTasks = ['generate', 'edit'] as const;
 export type StackTask = (typeof stackTasks)[number];
 
 export interface StackConfig {
+  /** 0 leaves the norm alone: for measuring what the layers are worth. */
   readonly numLayers: number;
   /**
    * Tasks that run through the stack; others pass it by, and compute what they would without it. All in published models,
@@ -98,7 +99,10 @@ const count = z
   .max(1 << 24);
 const path = z.string().min(1).max(1024);
 const stack = z.object({
-  num_layers: count,
+  num_layers: z
+    .int()
+    .min(0)
+    .max(1 << 24),
   tasks: z
     .array(z.enum(stackTasks))
     .min(1)

@@ -77,6 +77,12 @@ const tokenizerSchema = z
   })
   .describe('The pixel tokenizer, STAR-VQ.');
 
+/** None leaves the stack's norm alone: for measuring what its layers are worth. */
+const stackLayers = z
+  .int()
+  .min(0)
+  .max(1 << 24);
+
 export const modelSettingsSchema = z.strictObject({
   name: z
     .string()
@@ -87,7 +93,7 @@ export const modelSettingsSchema = z.strictObject({
   vision: visionSchema,
   tokenizer: tokenizerSchema,
   stacks: z
-    .array(z.union([count, z.strictObject({ layers: count, tasks: z.array(z.enum(stackTasks)).min(1) })]))
+    .array(z.union([stackLayers, z.strictObject({ layers: stackLayers, tasks: z.array(z.enum(stackTasks)).min(1) })]))
     .min(1)
     .max(16)
     .describe(
