@@ -72,6 +72,7 @@ describe('alignment', () => {
         'held_out_loss',
         ...['held_out_loss_at_0.25', 'held_out_loss_at_0.5', 'held_out_loss_at_0.75'],
         'condition_gain',
+        'drawn_psnr',
       ]);
       expect(Object.values(numbers).every(Number.isFinite)).toBe(true);
       expect((await readFile(sheet!)).length).toBeGreaterThan(100);

@@ -1,5 +1,6 @@
 /** Stage 3: the diffusion decoder learns to draw pictures from their codes, or from a source; all but its transformer is frozen. */
 import type { RgbImage } from '../../image/rgb-image.ts';
+import { psnrOf } from '../../image/similarity.ts';
 import { noiseSchedule } from '../../models/lumina2/scheduler.ts';
 import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { overlayPrefixes } from '../../models/lumina2/weights.ts';
@@ -133,7 +134,7 @@ export function alignmentTask(
       ...settings,
       captionTokens,
       data: data.description,
-      sizes: { transformer, pixelEncoder, scheduler: decoder.scheduler },
+      sizes: { transformer, pixelEncoder, scheduler: decoder.scheduler, vae: decoder.vae.config },
     },
     ...nothingFrozen,
     start: (name) => weights.read(name.slice(namePrefix.length)),
@@ -155,13 +156,16 @@ export function alignmentTask(
       const losses: [sigma: number, told: number, untold: number][] = [];
       for (const sigma of previewSigmas) losses.push([sigma, await loss(told, sigma), await loss(untold, sigma)]);
       const drawn = told.length > 0 ? await draw(access, told[0]!) : [];
-      const shown = data.heldOut.slice(0, Math.min(drawn.length, mostShown));
+      const pairs = drawn.map(
+        (picture, at) => [toImages(vqPixelValues(data.heldOut[at]!.image, resolution))[0]!, picture] as const,
+      );
       return {
-        pictures: shown.flatMap(({ image }, at) => [toImages(vqPixelValues(image, resolution))[0]!, drawn[at]!]),
+        pictures: pairs.slice(0, mostShown).flat(),
         numbers: {
           held_out_loss: mean(losses.map(([, told]) => told)),
           ...Object.fromEntries(losses.map(([sigma, told]) => [`held_out_loss_at_${sigma}`, told])),
           condition_gain: mean(losses.map(([, told, untold]) => untold - told)),
+          drawn_psnr: mean(pairs.map(([picture, made]) => psnrOf(picture, made))),
         },
       };
     },
