@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { restrictDecoders } from '../image/decode.ts';
 import { type ServerOptions, serverOptionsSchema } from '../server/options.ts';
+import { StarServer } from '../server/server.ts';
 import { UsageError } from './failure.ts';
 import {
   addModelOption,
@@ -49,8 +50,6 @@ export function serveCommand(): Command {
 }
 
 async function serve(values: ServeValues): Promise<void> {
-  // Loaded here, so that the other commands start without a web server.
-  const { StarServer } = await import('../server/server.ts');
   restrictDecoders();
   const apiKey = await apiKeyOf(values);
   const options = { ...givenOptions(serverOptionsSchema, values), ...(apiKey === undefined ? {} : { apiKey }) };

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import multipart from '@fastify/multipart';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { parseOptions } from '../tasks/options.ts';
@@ -56,8 +57,11 @@ export class StarServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
   readonly #context: ServerContext;
   readonly #stop = new AbortController();
+  #url = '';
   #star: Star | undefined;
   #draining = false;
+  /** Requests to the model whose answers are not sent yet. */
+  #open = 0;
   #ended: Promise<void> | undefined;
 
   private constructor(options: ResolvedServerOptions, load: () => Promise<Star>, hooks: ServerHooks) {
@@ -88,6 +92,8 @@ export class StarServer implements AsyncDisposable {
     const server = new StarServer(resolved, load, hooks);
     try {
       await server.#app.listen({ host: resolved.host, port: resolved.port });
+      const { address, family, port } = server.#app.server.address() as AddressInfo;
+      server.#url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
     } catch (error) {
       await server.#end();
       throw error;
@@ -97,8 +103,7 @@ export class StarServer implements AsyncDisposable {
 
   /** Where it listens, such as `http://127.0.0.1:8080`. */
   get url(): string {
-    const { address, family, port } = this.#app.server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+    return this.#url;
   }
 
   /** Requests that run or wait. */
@@ -122,16 +127,25 @@ export class StarServer implements AsyncDisposable {
   }
 
   async #drain(): Promise<void> {
-    const timer = setTimeout(() => this.#stop.abort(), this.#context.options.drain * 1000);
+    const stop = setTimeout(() => this.#stop.abort(), this.#context.options.drain * 1000);
+    let patience = answerGrace;
     // Whoever comes now hears 503 rather than a closed door.
-    while (this.held > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-    clearTimeout(timer);
+    while (this.#open > 0 && patience > 0) {
+      await sleep(pollMs);
+      // A client that does not read its answer is not waited for.
+      if (this.#stop.signal.aborted && this.held === 0) patience -= pollMs;
+    }
+    clearTimeout(stop);
     await this.#end();
   }
 
   async #end(): Promise<void> {
     this.#draining = true;
-    await this.#app.close();
+    const closed = this.#app.close();
+    // Connections that are kept alive would hold the server for a minute.
+    const left = setTimeout(() => this.#app.server.closeAllConnections(), answerGrace);
+    await closed;
+    clearTimeout(left);
     await this.ready.catch(() => {});
     await this.#star?.dispose();
   }
@@ -155,6 +169,7 @@ export class StarServer implements AsyncDisposable {
     this.#app.addHook('onRequest', async (request, reply) => {
       const started = performance.now();
       reply.header('x-request-id', request.id);
+      if (this.#draining) reply.header('connection', 'close');
       reply.raw.once('close', () => {
         const route = request.routeOptions.url ?? 'unknown';
         const outcome = exchanges.get(request)?.outcome;
@@ -207,6 +222,8 @@ export class StarServer implements AsyncDisposable {
     for (const [route, answer] of Object.entries(workRoutes)) {
       app.post(route, async (request, reply) => {
         const exchange = new Exchange(context, reply, route);
+        this.#open++;
+        reply.raw.once('close', () => this.#open--);
         exchanges.set(request, exchange);
         try {
           return await answer(context, exchange, request, reply);
@@ -222,6 +239,10 @@ export class StarServer implements AsyncDisposable {
     }
   }
 }
+
+/** Milliseconds that clients have to take their answers when the server stops. */
+const answerGrace = 1000;
+const pollMs = 20;
 
 const exchanges = new WeakMap<FastifyRequest, Exchange>();
 
