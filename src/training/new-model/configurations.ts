@@ -2,7 +2,7 @@
 import { parseQwen25VLConfig } from '../../models/qwen25vl/config.ts';
 import { parseGenerationConfig } from '../../models/qwen25vl/generation-config.ts';
 import { parseImageProcessorConfig } from '../../models/qwen25vl/image-processor-config.ts';
-import { parseStarConfig, requireMatchingBase } from '../../models/star/config.ts';
+import { type PictureSampling, parseStarConfig, requireMatchingBase } from '../../models/star/config.ts';
 import { TrainingError } from '../error.ts';
 import { chatTemplate } from './chat-template.ts';
 import type { ResolvedModelSettings } from './settings.ts';
@@ -92,8 +92,15 @@ function starJson(settings: ResolvedModelSettings, languageModelPath: string) {
             typeof stack === 'number' ? { num_layers: stack } : { num_layers: stack.layers, tasks: stack.tasks },
           ),
     pixel_output_head: { image_token_size: tokenizer.codebookSize, n_embed: text.hiddenSize },
+    ...(settings.sampling && {
+      sampling: { generate: samplingJson(settings.sampling.generate), edit: samplingJson(settings.sampling.edit) },
+    }),
     torch_dtype: dtype,
   };
+}
+
+function samplingJson({ topK, topP, ...others }: PictureSampling = {}) {
+  return { ...others, ...(topK === undefined ? {} : { top_k: topK }), ...(topP === undefined ? {} : { top_p: topP }) };
 }
 
 function qwenJson({ text, vision, dtype }: ResolvedModelSettings, ids: ReadonlyMap<string, number>) {

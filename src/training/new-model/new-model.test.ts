@@ -51,6 +51,13 @@ describe('a new model', () => {
     expect(tokenIds.length).toBeGreaterThan(0);
   });
 
+  test('says how it is best drawn with', async () => {
+    const sampling = { generate: { guidance: 2, topK: 0, temperature: 0.9 }, edit: { topP: 0.5 } };
+    const samplingOf = async ({ folder }: { readonly folder: string }) => (await openModelFolder(folder)).star.sampling;
+    expect(await samplingOf(await create('sampled', { sampling }))).toMatchObject(sampling);
+    expect(await samplingOf(await create('plain'))).toEqual({ generate: {}, edit: {} });
+  });
+
   test('is the same again from the same seed, and another from another', async () => {
     const files = await Promise.all([create('first'), create('second'), create('third', {}, 2)]);
     const [first, second, third] = await Promise.all(files.map(({ checkpointFile }) => readFile(checkpointFile)));

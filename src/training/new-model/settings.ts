@@ -77,6 +77,15 @@ const tokenizerSchema = z
   })
   .describe('The pixel tokenizer, STAR-VQ.');
 
+const sampling = z
+  .strictObject({
+    guidance: z.number().min(0).max(1000).describe('Classifier-free guidance; 1 is off.'),
+    topK: z.int().min(0).describe('0 keeps all codes.'),
+    topP: z.number().gt(0).max(1).describe('1 keeps all codes.'),
+    temperature: z.number().min(0).max(100).describe('0 is greedy.'),
+  })
+  .partial();
+
 /** None leaves the stack's norm alone: for measuring what its layers are worth. */
 const stackLayers = z
   .int()
@@ -100,6 +109,11 @@ export const modelSettingsSchema = z.strictObject({
       'Stacks of the stacked AR, one on another, whose layers are like the base’s: how many layers each has, and where ' +
         'not all tasks run through it, which (generate, edit).',
     ),
+  sampling: z
+    .strictObject({ generate: sampling, edit: sampling })
+    .partial()
+    .optional()
+    .describe('How the model is best drawn with, where nothing else is asked for. Default the published settings.'),
   adapterDepth: count.max(64).default(2).describe('Linear layers of the pixel adapter. Default 2.'),
 });
 
