@@ -14,7 +14,7 @@ npm --prefix "$root" run --silent build
 stage semantic      # the encoder learns what is where, in which colour, style and number; 10 steps a second
 stage tokenizer     # pictures to 64 codes and back; 1.6 steps a second, 1 GB
 stage understanding # the base learns to read, see and answer; 2.4 steps a second, 1 GB
-stage adapter       # codes in the base's words; 16 steps a second
+stage adapter       # codes so that the base can read them; 9 steps a second on two cores
 stage generation    # the stack learns to draw on the frozen base; on two cores 4 steps a second
 stage autoencoder   # pictures of 128 pixels to latents and back, for the diffusion decoder
 stage alignment     # codes to pictures of 128 pixels, in few steps

@@ -1,0 +1,45 @@
+/** The model of the package as it ships: by its name, it answers, draws and edits. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nanoWorld } from '../src/data/world/profile.ts';
+import { askQuestion, type QuestionKind } from '../src/data/world/questions.ts';
+import { World } from '../src/data/world/world.ts';
+import { Checker, checkerThreshold } from '../src/evaluation/checker/checker.ts';
+import { Star } from '../src/index.ts';
+
+let star: Star;
+let world: World;
+
+beforeAll(async () => {
+  star = await Star.load('nano', { device: 'cpu', threads: 2 });
+  world = await World.open(nanoWorld);
+}, 60_000);
+afterAll(() => star.dispose());
+
+describe('nano', () => {
+  it('answers questions about pictures that it has not seen', async () => {
+    const kinds: readonly QuestionKind[] = ['existence', 'count', 'colour', 'relation'];
+    const greedy = { temperature: 0, repetitionPenalty: 1, maxNewTokens: 8 };
+    let [right, asked] = [0, 0];
+    for (let index = 0; asked < 24; index++) {
+      const scene = world.scene(2024, index, 'any');
+      const question = askQuestion(scene, index, kinds[index % kinds.length]!, { classes: nanoWorld.classes });
+      if (!question) continue;
+      const { answer } = await star.understand(world.render(scene, 64), question.question, greedy);
+      asked++;
+      if ([question.answer, ...(question.accepted ?? [])].includes(answer.trim())) right++;
+    }
+    expect(right).toBeGreaterThanOrEqual(20);
+  }, 60_000);
+
+  it('draws what it is told', async () => {
+    const checker = new Checker(world.atlas, nanoWorld);
+    const { images } = await star.generate('a photo of a red apple', { seed: 40, count: 8 });
+    const drawn = images.filter((image) =>
+      checker
+        .read(image)
+        .objects.some((each) => each.confidence > checkerThreshold && each.class === 'apple' && each.colour === 'red'),
+    );
+    expect(images.every(({ width, height }) => width === 64 && height === 64)).toBe(true);
+    expect(drawn.length).toBeGreaterThanOrEqual(4);
+  }, 60_000);
+});
