@@ -88,7 +88,7 @@ describe('a client that goes', () => {
   });
 
   test('does not slow the sign of life', async () => {
-    const busy = draw(serving);
+    const busy = draw(serving, { n: 10 });
     await until('a picture forms', () => serving.server.held === 1);
     const times: number[] = [];
     while (serving.server.held > 0) {
@@ -101,16 +101,16 @@ describe('a client that goes', () => {
     times.sort((a, b) => a - b);
     const [median, largest] = [times[Math.floor(times.length / 2)]!, times.at(-1)!];
     console.log(`/healthz while a picture forms: median ${median.toFixed(1)} ms, largest ${largest.toFixed(1)} ms`);
-    expect(times.length).toBeGreaterThan(5);
+    expect(times.length).toBeGreaterThan(2);
     expect(median).toBeLessThan(50);
   });
 });
 
 describe('a deadline', () => {
-  const serving = serve({ deadline: 0.05 });
+  const serving = serve({ deadline: 0.002 });
 
   test('ends what has not finished', async () => {
-    const outcomes = await Promise.all([outcomeOf(draw(serving)), outcomeOf(draw(serving))]);
+    const outcomes = await Promise.all([1, 2].map(() => outcomeOf(draw(serving, { n: 10 }))));
     for (const error of outcomes) {
       expect(error).toBeInstanceOf(APIError);
       expect(error).toMatchObject({ status: 504, type: 'timeout_error', code: 'deadline_exceeded' });
