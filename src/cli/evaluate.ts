@@ -1,4 +1,5 @@
 /** `starstack evaluate NAME` */
+
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { fullWorld, nanoWorld } from '../data/world/profile.ts';
 import { World } from '../data/world/world.ts';
@@ -21,6 +22,7 @@ import { chooseDiffusion, diffusionSettings, drawDiffusion } from '../tasks/draw
 import { parseOptions, parsePictureOptions, pictureOptionsSchema, samplingDefaults } from '../tasks/options.ts';
 import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
 import { Star } from '../tasks/star.ts';
+import { drain } from '../tasks/task.ts';
 import { Interrupt } from './interrupt.ts';
 import {
   addModelOption,
@@ -306,9 +308,7 @@ async function decoder(bench: Bench): Promise<Report> {
       redraw: async (codes) => toImages(await decodeCodes(model, [codes]))[0]!,
       diffuse: async (codes, text, each) => {
         const drawing = drawDiffusion(model, { ...chosen, text }, [codes], each, { ...options, signal });
-        for (let next = await drawing.next(); ; next = await drawing.next()) {
-          if (next.done) return next.value.pictures![0]!;
-        }
+        return (await drain(drawing)).pictures![0]!;
       },
     },
     onPicture: bench.follow,

@@ -1,15 +1,11 @@
 /** `starstack tokenize RECIPE --stage NAME --out DIR` */
+
 import { SingleBar } from 'cli-progress';
 import { Command, Option } from 'commander';
+import { follow } from '../tasks/task.ts';
 import { readRecipe } from '../training/recipe.ts';
 import { trainingRecipeSchema } from '../training/stages/recipe.ts';
-import {
-  type CodedStage,
-  codedStages,
-  type TokenizeEvent,
-  type TokenizeResult,
-  tokenizeStage,
-} from '../training/stages/tokenize-data.ts';
+import { type CodedStage, codedStages, type TokenizeEvent, tokenizeStage } from '../training/stages/tokenize-data.ts';
 import { exitCodes } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
@@ -59,15 +55,7 @@ async function tokenize(file: string, values: TokenizeValues): Promise<void> {
     device: values.device,
     signal: interrupt.signal,
   });
-  let result: TokenizeResult;
-  while (true) {
-    const next = await events.next();
-    if (next.done) {
-      result = next.value;
-      break;
-    }
-    progress.tell(next.value);
-  }
+  const result = await follow(events, (event) => progress.tell(event));
   progress[Symbol.dispose]();
   if (values.json) printJson(result);
   else {

@@ -1,11 +1,12 @@
 /** `starstack train RECIPE --stage NAME` */
+
 import { Command, Option } from 'commander';
 import { alignColumns } from '../evaluation/report.ts';
+import { follow } from '../tasks/task.ts';
 import { readRecipe } from '../training/recipe.ts';
 import { planStage, type StagePlan } from '../training/stages/plan.ts';
 import { type StageName, stageNamesInOrder, trainingRecipeSchema } from '../training/stages/recipe.ts';
 import { runStage } from '../training/stages/run-stage.ts';
-import type { TrainingResult } from '../training/training-events.ts';
 import { exitCodes } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
@@ -55,19 +56,7 @@ async function trainStage(file: string, values: TrainValues): Promise<void> {
     device: values.device,
     signal: interrupt.signal,
   });
-  let result: TrainingResult;
-  try {
-    while (true) {
-      const next = await events.next();
-      if (next.done) {
-        result = next.value;
-        break;
-      }
-      progress.tell(next.value);
-    }
-  } finally {
-    progress.stop();
-  }
+  const result = await follow(events, (event) => progress.tell(event)).finally(() => progress.stop());
   if (values.json) printJson({ stage: values.stage, ...result });
   else process.stdout.write(`${result.stopped === 'finished' ? 'finished' : 'stopped'} at step ${result.step}\n`);
   if (result.stopped === 'aborted') process.exitCode = exitCodes.interrupted;

@@ -1,7 +1,9 @@
 /** `starstack understand IMAGE QUESTION` */
+
 import { Command } from 'commander';
 import type { TaskWarning, TextAnswer } from '../tasks/events.ts';
 import { type UnderstandOptions, understandOptionsSchema } from '../tasks/options.ts';
+import { follow } from '../tasks/task.ts';
 import { exitCodes } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
 import {
@@ -46,17 +48,11 @@ async function understand(image: string, question: string, values: CommonValues)
   } as UnderstandOptions;
   const events = star.understand.stream(image, text, options);
   let printed = '';
-  let result: TextAnswer;
-  while (true) {
-    const step = await events.next();
-    if (step.done) {
-      result = step.value;
-      break;
-    }
-    if (values.json || step.value.type !== 'token-delta') continue;
-    process.stdout.write(printable(step.value.text, process.stdout));
-    printed += step.value.text;
-  }
+  const result = await follow(events, (event) => {
+    if (values.json || event.type !== 'token-delta') return;
+    process.stdout.write(printable(event.text, process.stdout));
+    printed += event.text;
+  });
   const warnings = [...result.warnings, ...cutWarnings(result)];
   if (result.finishReason === 'aborted') process.exitCode = exitCodes.interrupted;
   if (values.json) {

@@ -1,7 +1,9 @@
 /** `starstack verify DIR` */
+
 import { Command } from 'commander';
 import type { VerifyRow } from '../evaluation/verify/rows.ts';
 import { type VerifySummary, verify } from '../evaluation/verify/verify.ts';
+import { follow } from '../tasks/task.ts';
 import { exitCodes } from './failure.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
 import { printJson } from './output.ts';
@@ -21,16 +23,10 @@ export function verifyCommand(): Command {
 async function verifyFolder(dir: string, values: CommonValues): Promise<void> {
   const events = verify(dir, { device: values.device, threads: values.threads });
   const rows: VerifyRow[] = [];
-  let summary: VerifySummary;
-  while (true) {
-    const step = await events.next();
-    if (step.done) {
-      summary = step.value;
-      break;
-    }
-    rows.push(step.value);
-    if (!values.json) process.stdout.write(printable(formatRow(step.value), process.stdout));
-  }
+  const summary = await follow(events, (row) => {
+    rows.push(row);
+    if (!values.json) process.stdout.write(printable(formatRow(row), process.stdout));
+  });
   // A folder in which nothing could be compared has not been verified.
   const verified = summary.failed === 0 && summary.passed > 0;
   if (!verified) process.exitCode = exitCodes.failure;

@@ -1,12 +1,14 @@
 /** `POST /v1/chat/completions`: answers about pictures and text. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decodeImage } from '../image/decode.ts';
 import type { TextAnswer } from '../tasks/events.ts';
 import type { Message, MessagePart } from '../tasks/star.ts';
+import { follow } from '../tasks/task.ts';
 import { parseBody, requireModel } from './body.ts';
 import { type ChatRequest, chatOptions, chatRequestSchema } from './chat-request.ts';
 import { EventStream } from './event-stream.ts';
-import { type Exchange, follow, type ServerContext } from './exchange.ts';
+import type { Exchange, ServerContext } from './exchange.ts';
 import { decodeLimits, inspectPictures, readImageUrl } from './picture-input.ts';
 
 /** A conversation whose pictures are still files. */

@@ -84,20 +84,3 @@ export class Exchange {
 export function shuttingDown(): ServerError {
   return new ServerError(503, 'unavailable_error', 'shutting_down', 'the server is shutting down', { retryAfter: 10 });
 }
-
-/** The events of a task, told one by one; the result is that of the task. */
-export async function follow<Event, Result>(
-  events: AsyncGenerator<Event, Result, void>,
-  tell: (event: Event) => void | Promise<void>,
-): Promise<Result> {
-  try {
-    while (true) {
-      const step = await events.next();
-      if (step.done) return step.value;
-      await tell(step.value);
-    }
-  } finally {
-    // Frees what the task holds when `tell` has thrown.
-    await events.return(undefined as never);
-  }
-}

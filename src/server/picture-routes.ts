@@ -1,4 +1,5 @@
 /** `POST /v1/images/generations` and `POST /v1/images/edits`. */
+
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decodeAlpha, decodeImage } from '../image/decode.ts';
 import { encodeImage } from '../image/encode.ts';
@@ -6,11 +7,12 @@ import type { RgbImage } from '../image/rgb-image.ts';
 import type { PictureEvent, PictureResult, TaskWarning } from '../tasks/events.ts';
 import { GeneratedImage } from '../tasks/generated-image.ts';
 import type { Star } from '../tasks/star.ts';
+import { follow } from '../tasks/task.ts';
 import { parseBody, requireModel } from './body.ts';
 import { type EditForm, readEditForm } from './edit-form.ts';
 import { invalidRequest } from './error.ts';
 import { EventStream } from './event-stream.ts';
-import { type Exchange, follow, type ServerContext } from './exchange.ts';
+import type { Exchange, ServerContext } from './exchange.ts';
 import { pasteUnmasked, requireMaskSize } from './mask.ts';
 import { bytesPerMebibyte } from './options.ts';
 import { decodeLimits, inspectPictures, readImageUrl } from './picture-input.ts';

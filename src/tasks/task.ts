@@ -13,9 +13,23 @@ export function createTask<Args extends unknown[], Event, Result>(
 }
 
 /** Runs a generator to its end for its return value. */
-export async function drain<Event, Result>(events: AsyncGenerator<Event, Result, void>): Promise<Result> {
-  while (true) {
-    const step = await events.next();
-    if (step.done) return step.value;
+export function drain<Event, Result>(events: AsyncGenerator<Event, Result, void>): Promise<Result> {
+  return follow(events, () => {});
+}
+
+/** Tells the events of a generator one by one; gives its return value. */
+export async function follow<Event, Result>(
+  events: AsyncGenerator<Event, Result, void>,
+  tell: (event: Event) => void | Promise<void>,
+): Promise<Result> {
+  try {
+    while (true) {
+      const step = await events.next();
+      if (step.done) return step.value;
+      await tell(step.value);
+    }
+  } finally {
+    // Frees what the work holds when `tell` has thrown.
+    await events.return(undefined as never);
   }
 }

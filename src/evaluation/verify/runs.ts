@@ -1,6 +1,8 @@
 /** Runs of the model as the tasks run it, greedy and without a repetition penalty, with all that the engine tells. */
+
 import { rotaryTables } from '../../models/qwen25vl/positions.ts';
 import { samplingOf } from '../../tasks/options.ts';
+import { drain } from '../../tasks/task.ts';
 import { type EnginePrompt, float32, int64, runTokens } from '../../tasks/token-loop.ts';
 import { answerPrompt, requireContext } from '../../tasks/understand.ts';
 import type { CompiledProgram, TensorValue } from '../../tensor/index.ts';
@@ -61,10 +63,7 @@ export async function answerGreedily({ model }: CheckContext, prompt: EngineProm
     signal: undefined,
     onAbort: 'throw',
   });
-  while (true) {
-    const step = await answer.next();
-    if (step.done) return step.value;
-  }
+  return drain(answer);
 }
 
 export interface GreedyPicture {
