@@ -95,13 +95,13 @@ describe('a client that goes', () => {
       const started = performance.now();
       expect((await fetch(`${serving.url}/healthz`)).status).toBe(200);
       times.push(performance.now() - started);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await busy;
     times.sort((a, b) => a - b);
     const [median, largest] = [times[Math.floor(times.length / 2)]!, times.at(-1)!];
     console.log(`/healthz while a picture forms: median ${median.toFixed(1)} ms, largest ${largest.toFixed(1)} ms`);
-    expect(times.length).toBeGreaterThan(2);
+    expect(times.length).toBeGreaterThan(5);
     expect(median).toBeLessThan(50);
   });
 });
