@@ -44,10 +44,11 @@ import { TrainingError } from './error.ts';
 import type { Stage, StageLoss } from './stage.ts';
 
 /**
- * What a stage of pictures trains: all but base and tokenizer; the last stack alone, on frozen ones; or the base too, which
- * costs what it understood (the semantic encoder stays as it is): for measuring what freezing is worth.
+ * What a stage of pictures trains: all but base and tokenizer; the same but for the adapter, so that no gradient needs to go
+ * through the base; the last stack alone, on frozen ones; or the base too, which costs what it understood (the semantic
+ * encoder stays as it is): for measuring what freezing is worth.
  */
-export const trainedParts = ['all', 'last stack', 'base too'] as const;
+export const trainedParts = ['all', 'stacks and head', 'last stack', 'base too'] as const;
 export type TrainedParts = (typeof trainedParts)[number];
 
 /** Adapter, head and the stacks that the task runs through, or what `parts` says of them. */
@@ -58,7 +59,7 @@ export function trainedPictureParts(
   parts: TrainedParts = 'all',
 ): Map<string, readonly number[]> {
   const all = parameterShapes((declare) => {
-    declareAdapter(declare, star.pixelAdapter);
+    if (parts !== 'stacks and head') declareAdapter(declare, star.pixelAdapter);
     declareStacks(declare, star, qwen);
     declareOutputHead(declare, star);
     if (parts === 'base too') declareBase(declare, qwen);

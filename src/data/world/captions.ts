@@ -37,6 +37,11 @@ export function describeScene(scene: Scene, seed: number, kind?: CaptionKind): s
   return chosen === 'free' ? freeCaption(chance, facts) : denseCaption(chance, facts);
 }
 
+/** Whether one of GenEval's prompts can name all things of the scene: several of one class, or two of two. */
+export function isGenevalScene({ objects }: Scene): boolean {
+  return objects.length <= 2 || new Set(objects.map((object) => object.class)).size === 1;
+}
+
 function emptyCaption(chance: Chance, { scene }: Facts): string {
   const background = backgroundPhrase(chance, scene.background);
   return chance.pick([

@@ -2,14 +2,15 @@
  * What the base is taught: conversations about pictures of the world, and about texts alone. Text comes first in number:
  * a base that is to carry a prompt into a picture must know what every word of it puts where.
  */
-import { describeScene } from './captions.ts';
+import { captionKinds, describeScene, isGenevalScene } from './captions.ts';
 import { cellWords } from './cell-words.ts';
 import { type Chance, chanceOf } from './chance.ts';
+import type { EditTarget } from './edit-target.ts';
 import { factsAbout } from './knowledge.ts';
 import { askQuestion, type QuestionKind, questionKinds } from './questions.ts';
 import type { Scene } from './scene.ts';
+import { planText } from './scene-plan.ts';
 import { type TextTaskKind, textTask } from './text-tasks.ts';
-import { withArticle, worldClasses } from './vocabulary.ts';
 
 export type ConversationKind =
   | QuestionKind
@@ -18,7 +19,10 @@ export type ConversationKind =
   | 'cells'
   | 'picture cells'
   | 'edit cells'
-  | 'thought';
+  | 'plan'
+  | 'plan cells'
+  | 'picture plan'
+  | 'edit plan';
 
 export interface WorldConversation {
   readonly kind: ConversationKind;
@@ -33,7 +37,10 @@ export interface ConversationOptions {
   /** Places a side of a picture of tokens. */
   readonly grid: number;
   /** An instruction to change the scene, and what it becomes; undefined where the scene allows none. */
-  readonly edit: (scene: Scene, seed: number) => { readonly instruction: string; readonly target: Scene } | undefined;
+  readonly edit: (
+    scene: Scene,
+    seed: number,
+  ) => { readonly instruction: string; readonly target: EditTarget } | undefined;
 }
 
 /** How often each kind of question is asked; what is hard is asked more. */
@@ -49,6 +56,7 @@ const questionWeights: Readonly<Record<QuestionKind, number>> = {
 };
 
 const copyRequests = ['Draw this picture again.', 'Copy the picture.', 'Lay the picture out.', 'Repeat this picture.'];
+const planRequests = ['Say what stands where.', 'Where is what?', 'Write down the plan of this picture.'];
 const captionRequests = {
   geneval: [
     'Give the picture a short title.',
@@ -72,11 +80,20 @@ export function* pictureConversations(
 ): Generator<WorldConversation, never, void> {
   const chance = chanceOf(seed, streams.picture);
   // Places are a third of a row, and soon learned: most rows go to questions.
-  const changed = chance.happens(0.2) ? edit(scene, seed) : undefined;
+  const changed = chance.happens(0.12) ? edit(scene, seed) : undefined;
   if (changed) {
-    yield { kind: 'edit cells', question: changed.instruction, answer: { cells: cellWords(changed.target, grid) } };
-  } else if (chance.happens(0.1)) {
+    const cells = cellWords(shownScene(changed.target), grid);
+    yield { kind: 'edit cells', question: changed.instruction, answer: { cells } };
+  } else if (chance.happens(0.08)) {
     yield { kind: 'picture cells', question: chance.pick(copyRequests), answer: { cells: cellWords(scene, grid) } };
+  }
+  for (let turn = 0; turn < 2; turn++) {
+    const planned = chance.happens(0.35) ? edit(scene, seed * turns + turn) : undefined;
+    if (!planned) continue;
+    yield { kind: 'edit plan', question: planned.instruction, answer: planText(planned.target, { grid }) };
+  }
+  if (chance.happens(0.2)) {
+    yield { kind: 'picture plan', question: chance.pick(planRequests), answer: planText({ scene }, { grid }) };
   }
   if (chance.happens(0.15)) {
     const kind = chance.pick(['geneval', 'free', 'dense'] as const);
@@ -105,12 +122,16 @@ export function* textConversations(
   { grid }: Pick<ConversationOptions, 'grid'>,
 ): Generator<WorldConversation, never, void> {
   const chance = chanceOf(seed, streams.text);
-  if (chance.happens(0.85)) {
+  const opening = chance.next();
+  if (opening < 0.8) {
     const scene = sceneAt(0);
-    yield { kind: 'cells', question: describeScene(scene, seed), answer: { cells: cellWords(scene, grid) } };
+    const caption = sayableCaption(scene, seed, chance);
+    const cells = { cells: cellWords(scene, grid) };
+    if (opening < 0.3) yield { kind: 'cells', question: caption, answer: cells };
+    else yield { kind: 'plan cells', question: planText({ scene }, { grid, after: caption }), answer: cells };
   }
   for (let turn = 1; ; turn++) {
-    if (chance.happens(0.15)) yield thought(sceneAt(turn), seed * turns + turn, chance);
+    if (chance.happens(0.5)) yield plan(sceneAt(turn), seed * turns + turn, grid, chance);
     const kinds = Object.keys(textTaskWeights) as TextTaskKind[];
     const kind = chance.pickWeighted(kinds, (each) => textTaskWeights[each]);
     const task = textTask(sceneAt(turn), seed * turns + turn, kind);
@@ -118,13 +139,26 @@ export function* textConversations(
   }
 }
 
-/** What the base thinks of a bare prompt before it is drawn (implicit reasoning): the things by their names, in short. */
-function thought(scene: Scene, seed: number, chance: Chance): WorldConversation {
-  if (chance.happens(0.5)) {
-    const { name } = chance.pick(worldClasses);
-    const question = `a photo of ${chance.pick(factsAbout(name, 'train'))}`;
-    return { kind: 'thought', question, answer: `a photo of ${withArticle(name)}` };
+/** What the base thinks of a bare prompt before it is drawn (implicit reasoning): what shall stand where. */
+function plan(scene: Scene, seed: number, grid: number, chance: Chance): WorldConversation {
+  const [first] = scene.objects;
+  if (first && chance.happens(0.15)) {
+    const question = `a photo of ${chance.pick(factsAbout(first.class, 'train'))}`;
+    return { kind: 'plan', question, answer: planText({ scene: { ...scene, objects: [first] } }, { grid }) };
   }
-  const question = describeScene(scene, seed, chance.pick(['free', 'dense'] as const));
-  return { kind: 'thought', question, answer: describeScene(scene, seed, 'geneval') };
+  const question = sayableCaption(scene, seed, chance);
+  return { kind: 'plan', question, answer: planText({ scene }, { grid, after: question }) };
+}
+
+/** A caption that names all things of a scene. */
+function sayableCaption(scene: Scene, seed: number, chance: Chance): string {
+  const kind = chance.pickWeighted(captionKinds, (each) => captionWeights[each]);
+  return describeScene(scene, seed, kind === 'geneval' && !isGenevalScene(scene) ? 'free' : kind);
+}
+
+const captionWeights = { geneval: 3, free: 3, dense: 1 } as const;
+
+/** What is cut out stands on white. */
+export function shownScene({ scene, canvas }: EditTarget): Scene {
+  return canvas === 'white' ? { ...scene, background: { kind: 'plain', colour: 'white' } } : scene;
 }

@@ -104,9 +104,17 @@ export const understandingRecipe = recipeSchema({
 const promptTokens = whole(16).describe('Tokens of the longest prompt with the chat template around it.');
 
 const captionMix = z
-  .strictObject({ geneval: z.number().min(0), free: z.number().min(0), dense: z.number().min(0) })
-  .default({ geneval: 2, free: 2, dense: 0 })
-  .describe('How often each kind of caption is the prompt. Default 2, 2, 0. One that is too long becomes geneval.');
+  .strictObject({
+    geneval: z.number().min(0),
+    free: z.number().min(0),
+    dense: z.number().min(0),
+    plan: z.number().min(0).default(0),
+  })
+  .default({ geneval: 2, free: 2, dense: 0, plan: 0 })
+  .describe(
+    'How often each kind of caption is the prompt; `plan` is what the base thinks of a caption when it reasons. Default ' +
+      '2, 2, 0, 0. One that is too long becomes geneval.',
+  );
 
 export const adapterRecipe = recipeSchema({
   promptTokens,
@@ -139,8 +147,9 @@ const pictureFields = {
     .enum(trainedParts)
     .default('all')
     .describe(
-      'What is trained: all picture parts; the last stack alone on frozen ones; or the base too, which costs what it ' +
-        'understood. Default all.',
+      'What is trained: all picture parts; stacks and head on a frozen adapter, which is faster, since no gradient goes ' +
+        'through the base then; the last stack alone on frozen ones; or the base too, which costs what it understood. ' +
+        'Default all.',
     ),
   wordWeight: z
     .number()
@@ -241,6 +250,12 @@ export const instructionRecipe = recipeSchema({
         'the closed world.',
     ),
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
+  plans: share
+    .default(0)
+    .describe(
+      'Share of edits that are told by what the base thinks of the instruction when it reasons, the plan of the target. In ' +
+        'the closed world alone. Default 0.',
+    ),
 });
 
 export const trainingRecipeSchema = z.strictObject({

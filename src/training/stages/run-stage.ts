@@ -180,7 +180,7 @@ async function taskOf(
       return alignmentTask(model, decoder, samples, { batch, resolution, captionTokens, density, dropout, seed });
     }
     case 'instruction': {
-      const { data, editData, batch, edits, promptTokens, ...settings } = stages.instruction!;
+      const { data, editData, batch, edits, plans, promptTokens, ...settings } = stages.instruction!;
       const { seed } = settings;
       const fits = tooLong(0, promptTokens);
       // Around the source's blocks: two starts, two ends, a newline.
@@ -197,7 +197,7 @@ async function taskOf(
           : worldInstructions(
               await world(),
               { seed, size, grid, mix: settings.captions, fits: (text) => fits(text) === undefined },
-              { batch, edits, heldOut: count, fits: (text) => fitsEdit(text) === undefined },
+              { batch, edits, plans, heldOut: count, fits: (text) => fitsEdit(text) === undefined },
             );
       return instructionTask(model, samples, { batch, edits, promptTokens, ...pictureSettings(settings) });
     }
@@ -268,7 +268,7 @@ async function alignmentData(
   if (data) return realCaptionedPictures(data, real, []);
   const made = { seed, size, grid, mix: captions, fits: () => true };
   if (edits === 0) return worldCaptionedPictures(await world(), made, heldOut, []);
-  return worldInstructions(await world(), made, { batch, edits, heldOut, fits: () => true });
+  return worldInstructions(await world(), made, { batch, edits, plans: 0, heldOut, fits: () => true });
 }
 
 const previewPrompts = [

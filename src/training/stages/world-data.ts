@@ -2,13 +2,14 @@
 
 import { DataError } from '../../data/error.ts';
 import { IndexedStream } from '../../data/indexed-stream.ts';
-import { captionKinds, describeScene } from '../../data/world/captions.ts';
+import { captionKinds, describeScene, isGenevalScene } from '../../data/world/captions.ts';
 import { cellWords } from '../../data/world/cell-words.ts';
 import { chanceOf } from '../../data/world/chance.ts';
-import type { ConversationOptions } from '../../data/world/conversations.ts';
-import { type EditTarget, renderTarget } from '../../data/world/edit-target.ts';
+import { type ConversationOptions, shownScene } from '../../data/world/conversations.ts';
+import { renderTarget } from '../../data/world/edit-target.ts';
 import { type Edit, sampleEdit } from '../../data/world/edits.ts';
 import type { Scene } from '../../data/world/scene.ts';
+import { planText } from '../../data/world/scene-plan.ts';
 import type { World } from '../../data/world/world.ts';
 import type { CaptionedPicture, GenerationData } from './generation-task.ts';
 import type { EditedPicture, InstructionData } from './instruction-task.ts';
@@ -18,7 +19,7 @@ import type { TokenizerData } from './tokenizer-task.ts';
 export const heldOutFrom = 2 ** 32;
 
 /** Streams of chance of this file. */
-const streams = { captionKind: 321, wrongClasses: 322, edited: 323 } as const;
+const streams = { captionKind: 321, wrongClasses: 322, edited: 323, planned: 324 } as const;
 
 /** Share of pictures that are results of edits: grey ones, cut-out ones and so on must be drawn too. */
 const editedShare = 0.25;
@@ -44,14 +45,9 @@ export function conversationOptions(world: World, grid: number, heldOut: 'exclud
     grid,
     edit: (scene, seed) => {
       const edit = worldEdit(world, scene, seed, heldOut);
-      return edit && { instruction: edit.instruction, target: targetScene(edit.target) };
+      return edit && { instruction: edit.instruction, target: edit.target };
     },
   };
-}
-
-/** The scene that a target shows: what is cut out stands on white. */
-function targetScene({ scene, canvas }: EditTarget): Scene {
-  return canvas === 'white' ? { ...scene, background: { kind: 'plain', colour: 'white' } } : scene;
 }
 
 /** An edit of the scene by number; undefined where the scene allows none. */
@@ -68,6 +64,8 @@ export interface CaptionMix {
   readonly geneval: number;
   readonly free: number;
   readonly dense: number;
+  /** What the base thinks when it reasons: the plan of the scene. */
+  readonly plan: number;
 }
 
 export interface WorldCaptions {
@@ -81,10 +79,15 @@ export interface WorldCaptions {
 }
 
 /** A caption of a scene by number: its kind, too, is chance. */
-export function worldCaption(scene: Scene, index: number, { mix, fits }: WorldCaptions): string {
+export function worldCaption(scene: Scene, index: number, { mix, grid, fits }: WorldCaptions): string {
   const chance = chanceOf(index, streams.captionKind);
-  const kind = chance.pickWeighted(captionKinds, (each) => mix[each]);
-  const caption = describeScene(scene, index, kind);
+  const kind = chance.pickWeighted([...captionKinds, 'plan' as const], (each) => mix[each]);
+  // A prompt that leaves things out would teach to draw what nobody asked for.
+  const sayable = kind === 'geneval' && !isGenevalScene(scene) ? 'free' : kind;
+  const caption =
+    sayable === 'plan'
+      ? planText({ scene }, { grid, after: describeScene(scene, index, 'free') })
+      : describeScene(scene, index, sayable);
   return fits(caption) ? caption : describeScene(scene, index, 'geneval');
 }
 
@@ -127,7 +130,7 @@ export function worldCaptionedPictures(
 export function worldInstructions(
   world: World,
   captions: WorldCaptions,
-  { batch, edits, heldOut, fits }: InstructionMix,
+  { batch, edits, plans, heldOut, fits }: InstructionMix,
 ): InstructionData {
   const { seed, size, grid } = captions;
   const sample = (index: number, held: 'exclude' | 'any'): EditedPicture | CaptionedPicture => {
@@ -141,14 +144,17 @@ export function worldInstructions(
     for (let attempt = 0; ; attempt++) {
       const scene = world.scene(seed + 1 + attempt, index, held);
       const edit = worldEdit(world, scene, index, held);
-      if (!edit || !fits(edit.instruction)) continue;
-      const { instruction, target } = edit;
+      if (!edit) continue;
+      const { target } = edit;
+      const planned = chanceOf(index, streams.planned).happens(plans);
+      const instruction = planned ? planText(target, { grid }) : edit.instruction;
+      if (!fits(instruction)) continue;
       return {
         index,
         source: world.render(scene, size),
         instruction,
         image: renderTarget(target, world.atlas, size),
-        words: cellWords(targetScene(target), grid),
+        words: cellWords(shownScene(target), grid),
       };
     }
   };
@@ -157,13 +163,15 @@ export function worldInstructions(
     open: (cursor) => new IndexedStream((index) => sample(index, 'exclude'), cursor),
     heldOut: held,
     shown: held.filter((each) => 'source' in each).slice(0, 8),
-    description: { profile: world.profile, captions: captions.mix },
+    description: { profile: world.profile, captions: captions.mix, plans },
   };
 }
 
 export interface InstructionMix {
   readonly batch: number;
   readonly edits: number;
+  /** Share of edits that are told by the plan of the target, as the base thinks it, and not by their instruction. */
+  readonly plans: number;
   /** Held-out samples, a multiple of the batch. */
   readonly heldOut: number;
   /** Whether an instruction fits the program. */
