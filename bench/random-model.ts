@@ -72,6 +72,7 @@ export function benchConfigs(shapes: BenchShapes): { star: StarConfig; qwen: Qwe
   const star: StarConfig = {
     modelName: 'benchmark',
     languageModel: { path: '' },
+    reasoningSuffix: '',
     pixelEncoder: {
       path: undefined,
       codebookSize: shapes.codebook_size,

@@ -1,5 +1,5 @@
 /** What `generate` and `edit` share: options, progress, saving and printing of pictures. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { z } from 'zod';
 import { saveImage } from '../image/save.ts';
 import type { PictureEvent, PictureResult, TaskWarning } from '../tasks/events.ts';
@@ -22,14 +22,27 @@ export interface PictureValues extends CommonValues {
 export const interruptNote =
   'Stopping after this row or step; what is drawn will be saved. Ctrl-C again quits at once.';
 
+/** How codes and thoughts are drawn. */
+export const samplingFlags = [
+  { flags: '--guidance <w>', number: true },
+  { flags: '--top-k <k>', number: true },
+  { flags: '--top-p <p>', number: true },
+  { flags: '--temperature <t>', number: true },
+  { flags: '--reasoning' },
+  { flags: '--reasoning-temperature <t>', number: true },
+  { flags: '--reasoning-max-tokens <n>', number: true },
+  { flags: '--repetition-penalty <x>', number: true },
+] as const;
+
+export function noReasoning(): Option {
+  return new Option('--no-reasoning', 'Draw the text itself. Default: as --from or the model says.');
+}
+
 export function addPictureOptions(command: Command, schema: z.ZodObject, defaultName: string): Command {
   addTaskOptions(command, schema, [
     { flags: '--seed <n>', number: true },
     { flags: '--count <n>', number: true },
-    { flags: '--guidance <w>', number: true },
-    { flags: '--top-k <k>', number: true },
-    { flags: '--top-p <p>', number: true },
-    { flags: '--temperature <t>', number: true },
+    ...samplingFlags,
     { flags: '--decoder <name>' },
     { flags: '--steps <n>', number: true },
     { flags: '--resolution <pixels>', number: true },
@@ -39,6 +52,7 @@ export function addPictureOptions(command: Command, schema: z.ZodObject, default
     { flags: '--image-guidance-window <from,to>', numbers: true },
   ]);
   return command
+    .addOption(noReasoning())
     .option(
       '-o, --output <file>',
       `Where to save: .png, .jpg or .webp; replaced. Default: ${defaultName}, a free name.`,

@@ -23,6 +23,7 @@ import { parseOptions, parsePictureOptions, pictureOptionsSchema, samplingDefaul
 import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
 import { Star } from '../tasks/star.ts';
 import { drain } from '../tasks/task.ts';
+import { noReasoning, samplingFlags } from './draw.ts';
 import { Interrupt } from './interrupt.ts';
 import {
   addModelOption,
@@ -97,10 +98,7 @@ export function evaluateCommand(): Command {
     .option('--sheet <file>', 'Save the first 64 pictures there, framed by verdict. Default: none.');
   addTaskOptions(addModelOption(command), pictureOptionsSchema, [
     { flags: '--seed <n>', number: true, fallback: '0' },
-    { flags: '--guidance <w>', number: true },
-    { flags: '--top-k <k>', number: true },
-    { flags: '--top-p <p>', number: true },
-    { flags: '--temperature <t>', number: true },
+    ...samplingFlags,
     { flags: '--decoder <name>' },
     { flags: '--steps <n>', number: true },
     { flags: '--resolution <n>', number: true },
@@ -108,7 +106,7 @@ export function evaluateCommand(): Command {
     { flags: '--image-guidance <w>', number: true },
     { flags: '--vq-guidance <w>', number: true },
   ]);
-  return addRuntimeOptions(command).action(evaluate);
+  return addRuntimeOptions(command.addOption(noReasoning())).action(evaluate);
 }
 
 function choice(flags: string, prose: string, names: readonly string[], fallback: string): Option {
@@ -293,7 +291,7 @@ async function decoder(bench: Bench): Promise<Report> {
   const { star, seed, sampler, values } = bench;
   const { signal } = bench.options as { signal: AbortSignal };
   const { model } = star;
-  const options = parsePictureOptions(pictureOptionsSchema, { ...sampler, decoder: 'diffusion' }, 'generate');
+  const options = parsePictureOptions({ ...sampler, decoder: 'diffusion' }, 'generate');
   const chosen = (await chooseDiffusion(model, 'generate', options))!;
   const { resolution } = chosen.settings;
   const { report } = await evaluateDecoder({

@@ -1,12 +1,12 @@
 /** `starstack generate PROMPT` */
 import { Command } from 'commander';
 import type { PictureResult, TaskWarning } from '../tasks/events.ts';
-import { type GenerateOptions, generateOptionsSchema } from '../tasks/options.ts';
+import { type GenerateOptions, pictureOptionsSchema } from '../tasks/options.ts';
 import { fingerprintOf } from '../tasks/recipe.ts';
 import { addPictureOptions, checkPictureFiles, drawAndSave, interruptNote, type PictureValues } from './draw.ts';
 import { UsageError } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
-import { addModelOption, addRuntimeOptions, addTaskOptions, givenOptions, loadStar } from './options.ts';
+import { addModelOption, addRuntimeOptions, givenOptions, loadStar } from './options.ts';
 import { readSavedRecipe, settingsOf } from './saved-recipe.ts';
 import { readTextArgument } from './text-argument.ts';
 
@@ -20,12 +20,7 @@ export function generateCommand(): Command {
     .description('Draws a picture from a text and saves it, with its recipe inside when it is a PNG.')
     .argument('[prompt]', 'what the picture shall show; - for standard input; may be left out with --from');
   addModelOption(command).option('--from <file>', 'Repeat a PNG saved by generate; other options win. Default: none.');
-  addPictureOptions(command, generateOptionsSchema, 'generate-SEED.png');
-  addTaskOptions(command, generateOptionsSchema, [
-    { flags: '--reasoning' },
-    { flags: '--reasoning-max-tokens <n>', number: true },
-    { flags: '--repetition-penalty <x>', number: true },
-  ]).option('--no-reasoning', 'Draw the prompt itself, also where --from says otherwise. Default: as --from says.');
+  addPictureOptions(command, pictureOptionsSchema, 'generate-SEED.png');
   return addRuntimeOptions(command).action(generate);
 }
 
@@ -41,7 +36,7 @@ async function generate(prompt: string | undefined, values: GenerateValues): Pro
   }
   await using star = await loadStar(values);
   const warnings: TaskWarning[] = [];
-  const given = givenOptions(generateOptionsSchema, values);
+  const given = givenOptions(pictureOptionsSchema, values);
   const saved = recipe === undefined ? { options: {}, unknown: [] } : settingsOf(recipe, given.decoder);
   if (recipe) {
     const here = await fingerprintOf(star.model.folder);

@@ -1,7 +1,7 @@
 /** Recipes of saved pictures as options of a new one. */
 import { readFile, stat } from 'node:fs/promises';
 import type { ImageRecipe } from '../tasks/generated-image.ts';
-import { diffusionOptionNames, generateOptionsSchema } from '../tasks/options.ts';
+import { diffusionOptionNames, pictureOptionsSchema } from '../tasks/options.ts';
 import { readRecipe } from '../tasks/recipe.ts';
 import { UsageError } from './failure.ts';
 
@@ -36,7 +36,7 @@ export function settingsOf(
   { seed, settings }: ImageRecipe,
   decoder?: unknown,
 ): { options: Record<string, unknown>; unknown: string[] } {
-  const known = new Set(Object.keys(generateOptionsSchema.shape).filter((key) => !ofTheRun.includes(key)));
+  const known = new Set(Object.keys(pictureOptionsSchema.shape).filter((key) => !ofTheRun.includes(key)));
   const entries = Object.entries(settings);
   const needless: readonly string[] = decoder === 'vq' ? diffusionOptionNames : [];
   return {

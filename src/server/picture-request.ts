@@ -1,12 +1,7 @@
 /** What clients may ask of `/v1/images/*`: OpenAI's fields, and beside them the options of the tasks by their names. */
 import { z } from 'zod';
 import type { TaskWarning } from '../tasks/events.ts';
-import {
-  type GenerateOptions,
-  generateOptionsSchema,
-  type PictureOptions,
-  pictureOptionsSchema,
-} from '../tasks/options.ts';
+import { type GenerateOptions, type PictureOptions, pictureOptionsSchema } from '../tasks/options.ts';
 import { camelCase, invalidRequest, snakeCase } from './error.ts';
 import { maxPictures } from './options.ts';
 
@@ -64,7 +59,7 @@ const commonFields = {
     ),
 };
 
-export const generationRequestSchema = z.strictObject({ ...commonFields, ...taskFields(generateOptionsSchema) });
+export const generationRequestSchema = z.strictObject({ ...commonFields, ...taskFields(pictureOptionsSchema) });
 
 const imageReference = z.union([
   z.string().min(1),

@@ -10,7 +10,7 @@ import { openDiffusionDecoder } from './diffusion-decoder.ts';
 import { chooseDiffusion } from './draw-diffusion.ts';
 import { AbortedError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
-import { type GenerateOptions, parsePictureOptions, pictureOptionsSchema } from './options.ts';
+import { type GenerateOptions, parsePictureOptions } from './options.ts';
 import { readRecipe } from './recipe.ts';
 import { Star } from './star.ts';
 import { drain } from './task.ts';
@@ -83,7 +83,7 @@ describe('a seed', () => {
 
 test('levels are rounded, as diffusers rounds them', async () => {
   const drawn = await generate();
-  const parsed = parsePictureOptions(pictureOptionsSchema, options, 'generate');
+  const parsed = parsePictureOptions(options, 'generate');
   const { decoder, settings } = (await chooseDiffusion(star.model, 'generate', parsed))!;
   const diffusion = { ...settings, text: 'a cat', codes: [drawn.images[0]!.tokens], seed: options.seed };
   const { shape, data } = await drain(diffuse(star.model, decoder, diffusion));
@@ -111,7 +111,7 @@ describe('settings', () => {
 
   test('are the published ones unless given, and the largest resolution where the published one is too large', async () => {
     const choose = async (task: 'generate' | 'edit') => {
-      const parsed = parsePictureOptions(pictureOptionsSchema, { decoder: 'diffusion' }, task);
+      const parsed = parsePictureOptions({ decoder: 'diffusion' }, task);
       return (await chooseDiffusion(star.model, task, parsed))!.settings;
     };
     const windows = { textWindow: [0, 1], imageWindow: [0, 1] };

@@ -4,35 +4,83 @@ import { enlargeToMinimum } from '../models/qwen25vl/image-processor.ts';
 import { mropePositions } from '../models/qwen25vl/positions.ts';
 import { buildEditPrompt, type PromptSegment } from '../models/star/prompt.ts';
 import { drawPictures } from './draw.ts';
-import { chooseDiffusion } from './draw-diffusion.ts';
+import { type ChosenDiffusion, chooseDiffusion } from './draw-diffusion.ts';
+import { drawEach } from './draw-each.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
 import { requireText } from './generate.ts';
-import { type EditOptions, parsePictureOptions, pictureOptionsSchema } from './options.ts';
+import { type EditOptions, parsePictureOptions, type ResolvedPictureOptions } from './options.ts';
 import { encodeCodes, encodeSemantic, publishedMaxPixels } from './pictures.ts';
+import { chooseSeed } from './seed.ts';
 import type { StarModel } from './star-model.ts';
+import { think, thinksApart, thoughtSettings } from './think.ts';
 import type { EnginePrompt } from './token-loop.ts';
+import { conversationPrompt } from './understand.ts';
 
-/** Redraws a picture as the instruction says. The result has the decoder's size, whatever the source's. */
+/**
+ * Redraws a picture as the instruction says. The result has the decoder's size, whatever the source's. With `reasoning` the
+ * frozen base answers picture and instruction first, and its answer takes the instruction's place; the published code thinks
+ * before it generates alone.
+ */
 export async function* edit(
   model: StarModel,
   image: RgbImage,
   instruction: string,
   options: EditOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const resolved = parsePictureOptions(pictureOptionsSchema, options, 'edit', model.folder.star.sampling);
+  const resolved = parsePictureOptions(options, 'edit', model.folder.star.sampling);
   requireText('edit', 'instruction', instruction);
   const chosen = await chooseDiffusion(model, 'edit', resolved);
+  const { count, onAbort } = resolved;
+  const seed = chooseSeed(resolved.seed, count);
+  const order = { image, instruction, chosen };
+  if (count === 1 || !thinksApart(resolved)) return yield* drawEdit(model, order, { ...resolved, seed });
+  const draw = (own: number) => drawEdit(model, order, { ...resolved, seed: own, count: 1 });
+  return yield* drawEach({ count, onAbort, seed, draw });
+}
+
+interface EditOrder {
+  readonly image: RgbImage;
+  readonly instruction: string;
+  readonly chosen: ChosenDiffusion | undefined;
+}
+
+async function* drawEdit(
+  model: StarModel,
+  { image, instruction, chosen }: EditOrder,
+  options: ResolvedPictureOptions & { readonly seed: number },
+): AsyncGenerator<PictureEvent, PictureResult, void> {
   const started = performance.now();
-  const prompt = await editPrompt(model, image, instruction);
-  const timings = { encode: performance.now() - started };
+  const thought = options.reasoning ? yield* thinkOf(model, image, instruction, options) : undefined;
+  const thinking = performance.now();
+  const text = thought ? `${thought}${model.folder.star.reasoningSuffix}` : instruction;
+  const prompt = await editPrompt(model, image, text);
   return yield* drawPictures(model, {
     task: 'edit',
     text: instruction,
     prompt,
-    options: resolved,
-    diffusion: chosen && { ...chosen, text: instruction, source: image },
-    timings,
+    options,
+    diffusion: chosen && { ...chosen, text, source: image },
+    ...(thought === undefined ? {} : { thought }),
+    timings: {
+      ...(options.reasoning ? { reasoning: thinking - started } : {}),
+      encode: performance.now() - thinking,
+    },
+    settings: thoughtSettings(options),
   });
+}
+
+async function* thinkOf(
+  model: StarModel,
+  image: RgbImage,
+  instruction: string,
+  options: ResolvedPictureOptions & { readonly seed: number },
+): AsyncGenerator<PictureEvent, string, void> {
+  const content = [
+    { type: 'image', image },
+    { type: 'text', text: instruction },
+  ] as const;
+  const { prompt } = await conversationPrompt(model, [{ role: 'user', content }]);
+  return yield* think(model, prompt, options, options.seed);
 }
 
 /** The rows of an edit: VQ block, semantic block, instruction. */

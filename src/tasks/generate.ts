@@ -3,19 +3,16 @@
 import { encodeChat } from '../models/qwen25vl/chat.ts';
 import { buildGenerationPrompt, buildReasoningPrompt, type GuidedPrompt } from '../models/star/prompt.ts';
 import { drawPictures } from './draw.ts';
-import { chooseDiffusion } from './draw-diffusion.ts';
+import { type ChosenDiffusion, chooseDiffusion } from './draw-diffusion.ts';
+import { drawEach } from './draw-each.ts';
 import { TaskError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
-import {
-  type GenerateOptions,
-  generateOptionsSchema,
-  parsePictureOptions,
-  type ResolvedGenerateOptions,
-  samplingOf,
-} from './options.ts';
+import { type GenerateOptions, parsePictureOptions, type ResolvedPictureOptions } from './options.ts';
+import { chooseSeed } from './seed.ts';
 import type { StarModel } from './star-model.ts';
+import { think, thinksApart, thoughtSettings } from './think.ts';
 import type { EnginePrompt } from './token-loop.ts';
-import { answerPrompt, picturePrompt } from './understand.ts';
+import { picturePrompt } from './understand.ts';
 
 /** Draws a text; with `reasoning` the frozen base answers it first and the answer is drawn. */
 export async function* generate(
@@ -23,60 +20,41 @@ export async function* generate(
   text: string,
   options: GenerateOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const resolved = parsePictureOptions(generateOptionsSchema, options, 'generate', model.folder.star.sampling);
+  const resolved = parsePictureOptions(options, 'generate', model.folder.star.sampling);
   requireText('generate', 'prompt', text);
   const chosen = await chooseDiffusion(model, 'generate', resolved);
+  const { count, onAbort } = resolved;
+  const seed = chooseSeed(resolved.seed, count);
+  if (count === 1 || !thinksApart(resolved)) return yield* drawText(model, text, { ...resolved, seed }, chosen);
+  const draw = (own: number) => drawText(model, text, { ...resolved, seed: own, count: 1 }, chosen);
+  return yield* drawEach({ count, onAbort, seed, draw });
+}
+
+async function* drawText(
+  model: StarModel,
+  text: string,
+  options: ResolvedPictureOptions & { readonly seed: number },
+  chosen: ChosenDiffusion | undefined,
+): AsyncGenerator<PictureEvent, PictureResult, void> {
+  const { chat, folder } = model;
   const started = performance.now();
-  const thought = resolved.reasoning ? yield* think(model, text, resolved) : undefined;
+  const asked = () => picturePrompt(model, encodeChat(chat, [{ role: 'user', content: text }]), []);
+  const thought = options.reasoning ? yield* think(model, asked(), options, options.seed) : undefined;
   const guided =
     thought === undefined
-      ? { ...buildGenerationPrompt(model.chat, text), answerPrompt: undefined }
-      : buildReasoningPrompt(model.chat, text, thought);
+      ? { ...buildGenerationPrompt(chat, text), answerPrompt: undefined }
+      : buildReasoningPrompt(chat, text, thought, folder.star.reasoningSuffix);
   return yield* drawPictures(model, {
     task: 'generate',
     text,
     prompt: guidedPrompt(guided),
-    options: resolved,
+    options,
     // The thought, with the words that were appended to it, takes the prompt's place here too.
     diffusion: chosen && { ...chosen, text: guided.answerPrompt ?? text },
     ...(thought === undefined ? {} : { thought }),
-    settings: reasoningSettings(resolved),
-    timings: resolved.reasoning ? { reasoning: performance.now() - started } : {},
+    timings: options.reasoning ? { reasoning: performance.now() - started } : {},
+    settings: thoughtSettings(options),
   });
-}
-
-/** What a recipe needs to think the same thought again. */
-function reasoningSettings({ reasoning, reasoningMaxTokens, repetitionPenalty }: ResolvedGenerateOptions) {
-  if (!reasoning) return { reasoning };
-  return { reasoning, reasoningMaxTokens, ...(repetitionPenalty === undefined ? {} : { repetitionPenalty }) };
-}
-
-/** Implicit reasoning: the base answers the prompt, greedily, as published. */
-async function* think(
-  model: StarModel,
-  text: string,
-  options: ResolvedGenerateOptions,
-): AsyncGenerator<PictureEvent, string, void> {
-  const ids = encodeChat(model.chat, [{ role: 'user', content: text }]);
-  const { generation, qwen } = model.folder;
-  const repetitionPenalty = options.repetitionPenalty ?? generation.repetitionPenalty;
-  const answer = answerPrompt(model, picturePrompt(model, ids, []), {
-    seed: 0,
-    sampling: samplingOf({ temperature: 0, topK: 0, topP: 1, repetitionPenalty }, qwen.text.vocabSize),
-    maxNewTokens: options.reasoningMaxTokens,
-    promptTokens: ids.length,
-    signal: options.signal,
-    // Half a thought is no prompt: an abort while thinking ends the run either way.
-    onAbort: 'throw',
-  });
-  while (true) {
-    const step = await answer.next();
-    if (step.done) {
-      yield { type: 'reasoning-end', thought: step.value.answer };
-      return step.value.answer;
-    }
-    if (step.value.type === 'token-delta') yield { type: 'reasoning-delta', text: step.value.text };
-  }
 }
 
 /** Rows of text alone: positions count up from 0. */

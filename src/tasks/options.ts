@@ -75,18 +75,27 @@ const diffusionOptions = {
 export const diffusionOptionNames = Object.keys(diffusionOptions) as readonly (keyof typeof diffusionOptions)[];
 
 /** How codes are drawn where neither the caller nor the model says: the published README's settings. */
-export const publishedSampling = { guidance: 1.1, topK: 1000, topP: 0.8, temperature: 1 } as const;
+export const publishedSampling = {
+  guidance: 1.1,
+  topK: 1000,
+  topP: 0.8,
+  temperature: 1,
+  reasoning: false,
+  reasoningTemperature: 0,
+} as const;
 
 /** How a model's pictures are drawn where nothing is asked for. */
 export function samplingDefaults(
   sampling: Readonly<Record<'generate' | 'edit', PictureSampling>>,
   task: 'generate' | 'edit',
-): Record<keyof typeof publishedSampling, number> {
+): Required<Defined<PictureSampling>> {
   const own = Object.entries(sampling[task]).filter(([, value]) => value !== undefined);
   return { ...publishedSampling, ...Object.fromEntries(own) };
 }
 
-/** Picture options. Defaults of the first four are the model's, else the published ones: `parsePictureOptions`. */
+type Defined<T> = { [Key in keyof T]: Exclude<T[Key], undefined> };
+
+/** Picture options. Defaults of sampling and reasoning are the model's, else the published ones: `parsePictureOptions`. */
 export const pictureOptionsSchema = z.strictObject({
   seed: seed.optional(),
   count: z.int().min(1).max(64).default(1).describe('Images at once. Default 1.'),
@@ -104,6 +113,19 @@ export const pictureOptionsSchema = z.strictObject({
   temperature: temperature
     .default(publishedSampling.temperature)
     .describe("Divides the logits; 0 is greedy. Default the model's, else 1."),
+  reasoning: z
+    .boolean()
+    .default(publishedSampling.reasoning)
+    .describe("Let the base answer first and draw its answer. Default the model's, else false."),
+  reasoningTemperature: temperature
+    .default(publishedSampling.reasoningTemperature)
+    .describe("Of the thought; 0 is greedy, and then all images share it. Default the model's, else 0."),
+  reasoningMaxTokens: z.int().min(1).max(4096).default(256).describe('Longest thought, in tokens. Default 256.'),
+  repetitionPenalty: z
+    .number()
+    .positive()
+    .optional()
+    .describe("Of the thought. Default: the folder's generation_config.json."),
   decoder: z.enum(['vq', 'diffusion']).default('vq').describe('What turns codes into pixels. Default vq.'),
   ...diffusionOptions,
   preview: z
@@ -115,20 +137,6 @@ export const pictureOptionsSchema = z.strictObject({
     ),
   signal,
   onAbort,
-});
-
-/** Options of text-to-image generation. */
-export const generateOptionsSchema = pictureOptionsSchema.extend({
-  reasoning: z
-    .boolean()
-    .default(false)
-    .describe('Let the base answer the prompt first and draw its answer. Default false.'),
-  reasoningMaxTokens: z.int().min(1).max(4096).default(256).describe('Longest thought, in tokens. Default 256.'),
-  repetitionPenalty: z
-    .number()
-    .positive()
-    .optional()
-    .describe("Of the thought. Default: the folder's generation_config.json."),
 });
 
 /** Options of answering; defaults are the folder's `generation_config.json`. */
@@ -144,11 +152,10 @@ export const understandOptionsSchema = z.strictObject({
 });
 
 export type PictureOptions = z.input<typeof pictureOptionsSchema>;
-export type GenerateOptions = Omit<z.input<typeof generateOptionsSchema>, 'vqGuidance'>;
+export type GenerateOptions = Omit<PictureOptions, 'vqGuidance'>;
 export type EditOptions = PictureOptions;
 export type UnderstandOptions = z.input<typeof understandOptionsSchema>;
 export type ResolvedPictureOptions = z.output<typeof pictureOptionsSchema>;
-export type ResolvedGenerateOptions = z.output<typeof generateOptionsSchema>;
 export type ResolvedUnderstandOptions = z.output<typeof understandOptionsSchema>;
 
 /** Checks options; throws `TaskError` with one line that names the option, what was expected and what was got. */
@@ -170,14 +177,14 @@ export function parseOptions<Schema extends z.ZodType>(
  * `parseOptions` for pictures: options that the chosen decoder or the task has no use for are refused too.
  * @param sampling the model's own defaults
  */
-export function parsePictureOptions<Schema extends typeof pictureOptionsSchema>(
-  schema: Schema,
+export function parsePictureOptions(
   options: object | undefined,
   task: 'generate' | 'edit',
   sampling: Readonly<Record<'generate' | 'edit', PictureSampling>> = { generate: {}, edit: {} },
-): z.output<Schema> {
+): ResolvedPictureOptions {
   const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
-  const resolved = parseOptions(schema, { ...samplingDefaults(sampling, task), ...Object.fromEntries(given) }, task);
+  const defaults = samplingDefaults(sampling, task);
+  const resolved = parseOptions(pictureOptionsSchema, { ...defaults, ...Object.fromEntries(given) }, task);
   const refuse = (option: string, message: string) => {
     throw new TaskError('option_invalid', `${task}: option ${option}: ${message}`, { option });
   };

@@ -36,6 +36,8 @@ export interface TokenRun {
   readonly images: number;
   /** Seed of the first image; image i uses `seed + i`. */
   readonly seed: number;
+  /** Stream of chance of the draws. Default 0. */
+  readonly stream?: number;
   readonly guidance: number;
   readonly sampling: Sampling;
   readonly maxTokens: number;
@@ -102,7 +104,7 @@ export async function* runTokens(
       const uniforms = new Float32Array(turns * images);
       for (let turn = 0; turn < turns; turn++) {
         for (let image = 0; image < images; image++) {
-          uniforms[turn * images + image] = uniform(run.seed + image, 0, done + turn);
+          uniforms[turn * images + image] = uniform(run.seed + image, run.stream ?? 0, done + turn);
         }
       }
       const feeds = {

@@ -68,6 +68,8 @@ function requireQuestion(messages: readonly ConversationMessage[]): void {
 
 export interface AnswerSettings {
   readonly seed: number;
+  /** Of chance. Default 0. */
+  readonly stream?: number;
   readonly sampling: Sampling;
   readonly maxNewTokens: number;
   readonly promptTokens: number;
@@ -99,6 +101,7 @@ export async function* answerPrompt(
     drawPicture: false,
     images: 1,
     seed: settings.seed,
+    stream: settings.stream ?? 0,
     guidance: 1,
     sampling: { ...settings.sampling, topK: Math.min(settings.sampling.topK, qwen.text.vocabSize) },
     maxTokens: maxNewTokens,
@@ -149,8 +152,8 @@ export function requireContext(model: StarModel, task: string, promptTokens: num
   );
 }
 
-async function conversationPrompt(model: StarModel, messages: readonly ConversationMessage[]) {
-  const { qwen } = model.folder;
+/** The last turn's prompt, with the pictures of all turns. */
+export async function conversationPrompt(model: StarModel, messages: readonly ConversationMessage[]) {
   const pictures: SemanticPicture[] = [];
   const chat: ChatMessage[] = [];
   for (const { role, content } of messages) {
@@ -169,7 +172,7 @@ async function conversationPrompt(model: StarModel, messages: readonly Conversat
     pictures.map((picture) => picture.tokens),
   );
   const prompt = picturePrompt(model, ids, pictures);
-  return { prompt, tokens: ids.length, qwen };
+  return { prompt, tokens: ids.length };
 }
 
 /** A prompt of text and pictures; every image token takes a row of the pictures' embeddings, in order. */

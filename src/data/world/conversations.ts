@@ -80,19 +80,19 @@ export function* pictureConversations(
 ): Generator<WorldConversation, never, void> {
   const chance = chanceOf(seed, streams.picture);
   // Places are a third of a row, and soon learned: most rows go to questions.
-  const changed = chance.happens(0.12) ? edit(scene, seed) : undefined;
+  const changed = chance.happens(0.04) ? edit(scene, seed) : undefined;
   if (changed) {
     const cells = cellWords(shownScene(changed.target), grid);
     yield { kind: 'edit cells', question: changed.instruction, answer: { cells } };
-  } else if (chance.happens(0.08)) {
+  } else if (chance.happens(0.04)) {
     yield { kind: 'picture cells', question: chance.pick(copyRequests), answer: { cells: cellWords(scene, grid) } };
   }
   for (let turn = 0; turn < 2; turn++) {
-    const planned = chance.happens(0.35) ? edit(scene, seed * turns + turn) : undefined;
+    const planned = chance.happens(0.4) ? edit(scene, seed * turns + turn) : undefined;
     if (!planned) continue;
     yield { kind: 'edit plan', question: planned.instruction, answer: planText(planned.target, { grid }) };
   }
-  if (chance.happens(0.2)) {
+  if (chance.happens(0.3)) {
     yield { kind: 'picture plan', question: chance.pick(planRequests), answer: planText({ scene }, { grid }) };
   }
   if (chance.happens(0.15)) {
@@ -122,16 +122,16 @@ export function* textConversations(
   { grid }: Pick<ConversationOptions, 'grid'>,
 ): Generator<WorldConversation, never, void> {
   const chance = chanceOf(seed, streams.text);
-  const opening = chance.next();
-  if (opening < 0.8) {
-    const scene = sceneAt(0);
-    const caption = sayableCaption(scene, seed, chance);
+  // To draw a plan is what takes longest to learn, and what a picture rests on.
+  for (let turn = 0; turn < 2; turn++) {
+    const scene = sceneAt(turn);
+    const caption = sayableCaption(scene, seed * turns + turn, chance);
     const cells = { cells: cellWords(scene, grid) };
-    if (opening < 0.3) yield { kind: 'cells', question: caption, answer: cells };
+    if (chance.happens(0.1)) yield { kind: 'cells', question: caption, answer: cells };
     else yield { kind: 'plan cells', question: planText({ scene }, { grid, after: caption }), answer: cells };
   }
-  for (let turn = 1; ; turn++) {
-    if (chance.happens(0.5)) yield plan(sceneAt(turn), seed * turns + turn, grid, chance);
+  for (let turn = 2; ; turn++) {
+    if (chance.happens(0.6)) yield plan(sceneAt(turn), seed * turns + turn, grid, chance);
     const kinds = Object.keys(textTaskWeights) as TextTaskKind[];
     const kind = chance.pickWeighted(kinds, (each) => textTaskWeights[each]);
     const task = textTask(sceneAt(turn), seed * turns + turn, kind);

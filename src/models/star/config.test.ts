@@ -46,6 +46,7 @@ describe('parseStarConfig', () => {
       pixelAdapter: { depth: 2, inputDim: 512, hiddenSize: 2048 },
       stackedAr: [{ numLayers: 16, tasks: ['generate', 'edit'] }],
       sampling: { generate: {}, edit: {} },
+      reasoningSuffix: ' Ultra HD, 4K, cinematic composition',
       outputHead: { codes: 65536, hiddenSize: 2048 },
       pixelDecoder: { path: 'checkpoints/lumina-image2' },
     });

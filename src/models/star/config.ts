@@ -23,6 +23,8 @@ export interface StarConfig {
   readonly pixelDecoder: PixelDecoderConfig | undefined;
   /** How the model is best drawn with, where nothing else is asked for; the key `sampling` is an addition of ours. */
   readonly sampling: Readonly<Record<StackTask, PictureSampling>>;
+  /** What is appended to the answer of implicit reasoning; the key `reasoning_suffix` is an addition of ours. */
+  readonly reasoningSuffix: string;
 }
 
 /** Of what is undefined, the published defaults hold. */
@@ -31,7 +33,14 @@ export interface PictureSampling {
   readonly topK?: number | undefined;
   readonly topP?: number | undefined;
   readonly temperature?: number | undefined;
+  /** Whether the base thinks first. */
+  readonly reasoning?: boolean | undefined;
+  /** Of the thought. */
+  readonly reasoningTemperature?: number | undefined;
 }
+
+/** What the published code appends to the answer of implicit reasoning. */
+export const publishedReasoningSuffix = ' Ultra HD, 4K, cinematic composition';
 
 export interface PixelDecoderConfig {
   readonly path: string;
@@ -115,6 +124,8 @@ const sampling = z
     top_k: z.int().min(0),
     top_p: z.number().gt(0).max(1),
     temperature: z.number().min(0).max(100),
+    reasoning: z.boolean(),
+    reasoning_temperature: z.number().min(0).max(100),
   })
   .partial()
   .default({});
@@ -147,6 +158,7 @@ const schema = z.object({
     .object({ model_name: z.literal('LUMINA2'), model_path: path, text_encoder: z.literal('base').nullish() })
     .nullish(),
   sampling: z.strictObject({ generate: sampling, edit: sampling }).default({ generate: {}, edit: {} }),
+  reasoning_suffix: z.string().max(1024).default(publishedReasoningSuffix),
 });
 
 /**
@@ -188,11 +200,14 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
       ? { path: raw.pixel_decoder.model_path, textEncoder: raw.pixel_decoder.text_encoder ?? undefined }
       : undefined,
     sampling: { generate: normalSampling(raw.sampling.generate), edit: normalSampling(raw.sampling.edit) },
+    reasoningSuffix: raw.reasoning_suffix,
   };
 }
 
-function normalSampling({ guidance, top_k, top_p, temperature }: z.output<typeof sampling>): PictureSampling {
-  return { guidance, topK: top_k, topP: top_p, temperature };
+function normalSampling(raw: z.output<typeof sampling>): PictureSampling {
+  const { guidance, temperature, reasoning } = raw;
+  const names = { topK: raw.top_k, topP: raw.top_p, reasoningTemperature: raw.reasoning_temperature };
+  return { guidance, temperature, reasoning, ...names };
 }
 
 function normalPixelEncoder(raw: z.output<typeof schema>['pixel_encoder'], file: string): PixelEncoderConfig {

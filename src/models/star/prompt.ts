@@ -10,6 +10,7 @@
 import { ConfigError } from '../config-error.ts';
 import { type ChatFormat, encodeChat, encodePieces, renderChatPieces } from '../qwen25vl/chat.ts';
 import { PromptError } from '../qwen25vl/prompt-error.ts';
+import { publishedReasoningSuffix } from './config.ts';
 
 /** Token ids `[sequence]` of the two rows of guidance; both have the same length. */
 export interface GuidedPrompt {
@@ -52,9 +53,6 @@ export interface EditLayout {
   readonly generatedTokens: number;
 }
 
-/** What the published code appends to the answer of implicit reasoning. */
-export const reasoningSuffix = ' Ultra HD, 4K, cinematic composition';
-
 /** Tokens at the end of the unconditional row that stay: `<|im_start|>assistant\n<|vision_start|>` with Qwen's template. */
 const keptTokens = 4;
 
@@ -66,21 +64,31 @@ export function buildGenerationPrompt(format: ChatFormat, prompt: string): Guide
 }
 
 /**
- * The rows after implicit reasoning: the answer and `reasoningSuffix` stand where the prompt stood.
+ * The rows after implicit reasoning: the answer and what is appended to it stand where the prompt stood.
  * @param prompt the user's, used when the answer is empty.
  * @param answer the base's answer as text, without special tokens. It is encoded as ordinary text.
+ * @param suffix appended to the answer. Default the published one.
  */
-export function buildReasoningPrompt(format: ChatFormat, prompt: string, answer: string): ReasoningPrompt {
+export function buildReasoningPrompt(
+  format: ChatFormat,
+  prompt: string,
+  answer: string,
+  suffix: string = publishedReasoningSuffix,
+): ReasoningPrompt {
   if (answer === '') return { ...buildGenerationPrompt(format, prompt), answerPrompt: undefined };
   const { tokenizer } = format;
   // Encoded apart, as published: no merge across the border.
-  const text = [...tokenizer.encodeOrdinary(answer), ...tokenizer.encodeOrdinary(reasoningSuffix)];
-  const { prefix, suffix } = templateFrame(format);
+  const text = [...tokenizer.encodeOrdinary(answer), ...tokenizer.encodeOrdinary(suffix)];
+  const frame = templateFrame(format);
   const fimPad = tokenOf(format, '<|fim_pad|>');
-  const blanked = blank(format, [...prefix, ...suffix]);
+  const blanked = blank(format, [...frame.prefix, ...frame.suffix]);
   return {
-    conditional: [...prefix, ...text, ...suffix],
-    unconditional: [...blanked.slice(0, prefix.length), ...text.map(() => fimPad), ...blanked.slice(prefix.length)],
+    conditional: [...frame.prefix, ...text, ...frame.suffix],
+    unconditional: [
+      ...blanked.slice(0, frame.prefix.length),
+      ...text.map(() => fimPad),
+      ...blanked.slice(frame.prefix.length),
+    ],
     answerPrompt: tokenizer.decode(text).split('assistant\n').at(-1),
   };
 }

@@ -95,12 +95,14 @@ function starJson(settings: ResolvedModelSettings, languageModelPath: string) {
     ...(settings.sampling && {
       sampling: { generate: samplingJson(settings.sampling.generate), edit: samplingJson(settings.sampling.edit) },
     }),
+    reasoning_suffix: settings.reasoningSuffix,
     torch_dtype: dtype,
   };
 }
 
-function samplingJson({ topK, topP, ...others }: PictureSampling = {}) {
-  return { ...others, ...(topK === undefined ? {} : { top_k: topK }), ...(topP === undefined ? {} : { top_p: topP }) };
+/** JSON leaves out what is undefined. */
+function samplingJson({ topK, topP, reasoningTemperature, ...others }: PictureSampling = {}) {
+  return { ...others, top_k: topK, top_p: topP, reasoning_temperature: reasoningTemperature };
 }
 
 function qwenJson({ text, vision, dtype }: ResolvedModelSettings, ids: ReadonlyMap<string, number>) {

@@ -83,6 +83,8 @@ const sampling = z
     topK: z.int().min(0).describe('0 keeps all codes.'),
     topP: z.number().gt(0).max(1).describe('1 keeps all codes.'),
     temperature: z.number().min(0).max(100).describe('0 is greedy.'),
+    reasoning: z.boolean().describe('Whether the base thinks first.'),
+    reasoningTemperature: z.number().min(0).max(100).describe('Of the thought; 0 is greedy.'),
   })
   .partial();
 
@@ -114,6 +116,11 @@ export const modelSettingsSchema = z.strictObject({
     .partial()
     .optional()
     .describe('How the model is best drawn with, where nothing else is asked for. Default the published settings.'),
+  reasoningSuffix: z
+    .string()
+    .max(1024)
+    .optional()
+    .describe('What is appended to the answer of implicit reasoning. Default the published words.'),
   adapterDepth: count.max(64).default(2).describe('Linear layers of the pixel adapter. Default 2.'),
 });
 

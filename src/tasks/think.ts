@@ -1,0 +1,62 @@
+/** Implicit reasoning: the frozen base answers in words before a picture is drawn. */
+import type { PictureEvent } from './events.ts';
+import type { RecipeSetting } from './generated-image.ts';
+import { type ResolvedPictureOptions, samplingOf } from './options.ts';
+import type { StarModel } from './star-model.ts';
+import type { EnginePrompt } from './token-loop.ts';
+import { answerPrompt } from './understand.ts';
+
+/** What a thought is drawn with. */
+export type ThoughtOptions = Pick<
+  ResolvedPictureOptions,
+  'reasoning' | 'reasoningTemperature' | 'reasoningMaxTokens' | 'repetitionPenalty' | 'signal'
+>;
+
+/** Whether each picture has a thought of its own: a greedy one is the same for all. */
+export function thinksApart({ reasoning, reasoningTemperature }: ThoughtOptions): boolean {
+  return reasoning && reasoningTemperature > 0;
+}
+
+/**
+ * The base's answer to a prompt of `promptTokens` places.
+ * @param seed of the picture that is to follow; the thought's chances are apart from the picture's
+ */
+export async function* think(
+  model: StarModel,
+  prompt: EnginePrompt,
+  options: ThoughtOptions,
+  seed: number,
+): AsyncGenerator<PictureEvent, string, void> {
+  const { generation, qwen } = model.folder;
+  const repetitionPenalty = options.repetitionPenalty ?? generation.repetitionPenalty;
+  const temperature = options.reasoningTemperature;
+  const answer = answerPrompt(model, prompt, {
+    seed,
+    stream: thoughtStream,
+    sampling: samplingOf({ temperature, topK: 0, topP: 1, repetitionPenalty }, qwen.text.vocabSize),
+    maxNewTokens: options.reasoningMaxTokens,
+    promptTokens: prompt.branches[0]!.length,
+    signal: options.signal,
+    // Half a thought is no prompt: an abort while thinking ends the run either way.
+    onAbort: 'throw',
+  });
+  while (true) {
+    const step = await answer.next();
+    if (step.done) {
+      yield { type: 'reasoning-end', thought: step.value.answer };
+      return step.value.answer;
+    }
+    if (step.value.type === 'token-delta') yield { type: 'reasoning-delta', text: step.value.text };
+  }
+}
+
+/** Stream of chance of thoughts; pictures and answers have 0. */
+const thoughtStream = 1;
+
+/** What a recipe needs to think the same thought again. */
+export function thoughtSettings(options: ThoughtOptions): Record<string, RecipeSetting> {
+  const { reasoning, reasoningTemperature, reasoningMaxTokens, repetitionPenalty } = options;
+  if (!reasoning) return { reasoning };
+  const settings = { reasoning, reasoningTemperature, reasoningMaxTokens };
+  return repetitionPenalty === undefined ? settings : { ...settings, repetitionPenalty };
+}
