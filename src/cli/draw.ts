@@ -92,7 +92,7 @@ export async function drawAndSave(drawing: Drawing): Promise<void> {
       seed: result.seed,
       tokens: result.images.map((image) => image.tokens),
       images: saved.paths,
-      ...(result.thought === undefined ? {} : { thought: result.thought }),
+      ...(result.thought === undefined ? {} : { thoughts: result.images.map(({ recipe }) => recipe.thought) }),
       warnings,
       timings: result.timings,
       device: result.device,
@@ -125,6 +125,9 @@ async function follow({ star, values, events }: Drawing): Promise<PictureResult>
     } else if (event.type === 'reasoning-delta' && !values.json) {
       process.stderr.write(`${thinking ? '' : 'thought: '}${printable(event.text, process.stderr)}`);
       thinking = true;
-    } else if (event.type === 'reasoning-end' && thinking) process.stderr.write('\n');
+    } else if (event.type === 'reasoning-end' && thinking) {
+      process.stderr.write('\n');
+      thinking = false;
+    }
   }
 }

@@ -118,7 +118,7 @@ async function answer(context: ServerContext, exchange: Exchange, reply: Fastify
         images.map(async (image) => ({
           b64_json: await base64Of(image, request),
           // The picture shows the thought, and not the prompt as it was given.
-          ...(result.thought === undefined ? {} : { revised_prompt: result.thought }),
+          ...(image.recipe.thought === undefined ? {} : { revised_prompt: image.recipe.thought }),
           seed: image.seed,
         })),
       ),
@@ -145,7 +145,7 @@ async function answer(context: ServerContext, exchange: Exchange, reply: Fastify
         ...describe(request, image),
         usage,
         seed: image.seed,
-        ...(result.thought === undefined ? {} : { revised_prompt: result.thought }),
+        ...(image.recipe.thought === undefined ? {} : { revised_prompt: image.recipe.thought }),
         ...(warnings.length > 0 ? { warnings } : {}),
       },
       type,

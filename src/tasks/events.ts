@@ -32,7 +32,7 @@ export interface PictureResult {
   readonly images: readonly GeneratedImage[];
   /** Seed of the first image; image i uses `seed + i`. */
   readonly seed: number;
-  /** What implicit reasoning answered. */
+  /** What implicit reasoning answered; of the first image, where each has its own (`image.recipe.thought`). */
   readonly thought?: string;
   readonly finishReason: 'complete' | 'aborted';
   readonly warnings: readonly TaskWarning[];

@@ -18,7 +18,7 @@ interface PictureJson {
   readonly seed: number;
   readonly tokens: number[][];
   readonly images: string[];
-  readonly thought?: string;
+  readonly thoughts?: readonly string[];
   readonly warnings: { code: string; message: string }[];
   readonly timings: Record<string, number>;
   readonly device: string;
@@ -137,8 +137,8 @@ describe('generate', () => {
 
   test('--reasoning gives the thought, and a preview is written', async () => {
     const words = ['a plum', '--seed', '3', '--reasoning', '--reasoning-max-tokens', '4', '--preview', 'look.png'];
-    const { thought } = await generate(...words, '-o', 'thought.png');
-    expect(readRecipe(await readFile(inWork('thought.png')), 'thought.png').thought).toBe(thought);
+    const { thoughts } = await generate(...words, '-o', 'thought.png');
+    expect(thoughts).toEqual([readRecipe(await readFile(inWork('thought.png')), 'thought.png').thought]);
     expect((await readImage(inWork('look.png'))).width).toBe(24);
   });
 
