@@ -115,13 +115,18 @@ export function worldCaptionedPictures(
   });
   const numbers = Array.from({ length: heldOut }, (_, index) => heldOutFrom + index);
   const scenes = numbers.map((index) => world.scene(seed, index, 'any'));
+  // Who learns to draw plans is not asked for bare prompts.
+  const planned = captions.mix.plan > 0 ? scenes.slice(0, prompts.length) : [];
   return {
     open: (cursor) => new IndexedStream((index) => picture(index, world.scene(seed, index, 'exclude')), cursor),
     heldOut: scenes.map((scene, at) => picture(numbers[at]!, scene)),
     wrongCaptions: scenes.map((scene, at) =>
       worldCaption(withOtherClasses(scene, numbers[at]!, world.profile.classes), numbers[at]!, captions),
     ),
-    prompts,
+    prompts: [...planned.map((scene, at) => planText({ scene }, { grid, after: prompts[at]! })), ...prompts].slice(
+      0,
+      prompts.length,
+    ),
     description: { profile: world.profile, captions: captions.mix },
   };
 }
