@@ -17,7 +17,8 @@ describe('a full queue', () => {
   const serving = serve({ queue: 3 });
 
   test('turns away exactly what is over its limit, and resets nothing', async () => {
-    const outcomes = await Promise.all(Array.from({ length: 3 + 20 }, () => outcomeOf(draw(serving, { n: 2 }))));
+    // Many pictures each, so that the first one is still drawn when the last one asks.
+    const outcomes = await Promise.all(Array.from({ length: 3 + 20 }, () => outcomeOf(draw(serving, { n: 10 }))));
     const refused = outcomes.filter((outcome) => outcome instanceof APIError);
     expect(refused).toHaveLength(20);
     for (const error of refused) {
