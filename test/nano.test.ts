@@ -35,7 +35,7 @@ describe('nano', () => {
   it('thinks before it draws: a plan that says what was asked', async () => {
     const { images, thought } = await star.generate('a photo of a blue cup and a red kite', { seed: 11 });
     const plan = readPlan(thought!, 8);
-    const things = plan.objects.map(({ class: name, colour }) => `${colour} ${name}`);
+    const things = plan.scene.objects.map(({ class: name, colour }) => `${colour} ${name}`);
     expect(things.sort()).toEqual(['blue cup', 'red kite']);
     expect(images[0]!.recipe).toMatchObject({ thought, settings: { reasoning: true } });
     const plain = await star.generate('a photo of a cup', { seed: 11, reasoning: false });

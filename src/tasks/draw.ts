@@ -11,6 +11,7 @@ import { linearPreview } from './preview.ts';
 import { fingerprintOf } from './recipe.ts';
 import { chooseSeed } from './seed.ts';
 import type { StarModel } from './star-model.ts';
+import type { Thought } from './think.ts';
 import { type EnginePrompt, runTokens } from './token-loop.ts';
 import { requireContext } from './understand.ts';
 
@@ -22,7 +23,7 @@ export interface Drawing {
   readonly options: ResolvedPictureOptions;
   /** What the diffusion decoder draws from the tokens. Default: the VQ decoder draws. */
   readonly diffusion?: DiffusionDrawing | undefined;
-  readonly thought?: string;
+  readonly thought?: Thought | undefined;
   readonly settings?: ImageRecipe['settings'];
   readonly timings: Readonly<Record<string, number>>;
 }
@@ -68,9 +69,10 @@ export async function* drawPictures(
   const result: PictureResult = {
     images,
     seed,
-    ...(drawing.thought === undefined ? {} : { thought: drawing.thought }),
+    ...(drawing.thought === undefined ? {} : { thought: drawing.thought.text }),
     finishReason: partial ? 'aborted' : 'complete',
     warnings: [
+      ...(drawing.thought?.warnings ?? []),
       ...(diffused ? unread : []),
       ...(partial ? [{ code: 'picture_partial', message: `stopped after ${partial}` }] : []),
     ],
@@ -145,7 +147,7 @@ async function recipeOf(
       ...(diffusion ? diffusionSettings(diffusion) : {}),
       ...settings,
     },
-    ...(thought === undefined ? {} : { thought }),
+    ...(thought === undefined ? {} : { thought: thought.text }),
   };
 }
 

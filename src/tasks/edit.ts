@@ -12,7 +12,7 @@ import { type EditOptions, parsePictureOptions, type ResolvedPictureOptions } fr
 import { encodeCodes, encodeSemantic, publishedMaxPixels } from './pictures.ts';
 import { chooseSeed } from './seed.ts';
 import type { StarModel } from './star-model.ts';
-import { think, thinksApart, thoughtSettings } from './think.ts';
+import { type Thought, think, thinksApart, thoughtSettings } from './think.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { conversationPrompt } from './understand.ts';
 
@@ -52,7 +52,7 @@ async function* drawEdit(
   const started = performance.now();
   const thought = options.reasoning ? yield* thinkOf(model, image, instruction, options) : undefined;
   const thinking = performance.now();
-  const text = thought ? `${thought}${model.folder.star.reasoningSuffix}` : instruction;
+  const text = thought?.text ? `${thought.text}${model.folder.star.reasoningSuffix}` : instruction;
   const prompt = await editPrompt(model, image, text);
   return yield* drawPictures(model, {
     task: 'edit',
@@ -60,7 +60,7 @@ async function* drawEdit(
     prompt,
     options,
     diffusion: chosen && { ...chosen, text, source: image },
-    ...(thought === undefined ? {} : { thought }),
+    thought,
     timings: {
       ...(options.reasoning ? { reasoning: thinking - started } : {}),
       encode: performance.now() - thinking,
@@ -74,7 +74,7 @@ async function* thinkOf(
   image: RgbImage,
   instruction: string,
   options: ResolvedPictureOptions & { readonly seed: number },
-): AsyncGenerator<PictureEvent, string, void> {
+): AsyncGenerator<PictureEvent, Thought, void> {
   const content = [
     { type: 'image', image },
     { type: 'text', text: instruction },

@@ -43,7 +43,7 @@ async function* drawText(
   const guided =
     thought === undefined
       ? { ...buildGenerationPrompt(chat, text), answerPrompt: undefined }
-      : buildReasoningPrompt(chat, text, thought, folder.star.reasoningSuffix);
+      : buildReasoningPrompt(chat, text, thought.text, folder.star.reasoningSuffix);
   return yield* drawPictures(model, {
     task: 'generate',
     text,
@@ -51,7 +51,7 @@ async function* drawText(
     options,
     // The thought, with the words that were appended to it, takes the prompt's place here too.
     diffusion: chosen && { ...chosen, text: guided.answerPrompt ?? text },
-    ...(thought === undefined ? {} : { thought }),
+    thought,
     timings: options.reasoning ? { reasoning: performance.now() - started } : {},
     settings: thoughtSettings(options),
   });

@@ -38,6 +38,8 @@ describe('a thought that is drawn', () => {
     expect(first).not.toBe('');
     expect(first).not.toBe(second);
     expect(Object.keys(both.timings)).toContain('reasoning');
+    // The model is random: its thoughts have no end.
+    expect(both.warnings.map(({ code }) => code)).toEqual(['thought_cut', 'thought_cut']);
   });
 
   test('a greedy one is shared, and the same as before', async () => {

@@ -1,5 +1,5 @@
 /** Implicit reasoning: the frozen base answers in words before a picture is drawn. */
-import type { PictureEvent } from './events.ts';
+import type { PictureEvent, TaskWarning } from './events.ts';
 import type { RecipeSetting } from './generated-image.ts';
 import { type ResolvedPictureOptions, samplingOf } from './options.ts';
 import type { StarModel } from './star-model.ts';
@@ -11,6 +11,12 @@ export type ThoughtOptions = Pick<
   ResolvedPictureOptions,
   'reasoning' | 'reasoningTemperature' | 'reasoningMaxTokens' | 'repetitionPenalty' | 'signal'
 >;
+
+export interface Thought {
+  readonly text: string;
+  /** Of one that did not come to its end. */
+  readonly warnings: readonly TaskWarning[];
+}
 
 /** Whether each picture has a thought of its own: a greedy one is the same for all. */
 export function thinksApart({ reasoning, reasoningTemperature }: ThoughtOptions): boolean {
@@ -26,7 +32,7 @@ export async function* think(
   prompt: EnginePrompt,
   options: ThoughtOptions,
   seed: number,
-): AsyncGenerator<PictureEvent, string, void> {
+): AsyncGenerator<PictureEvent, Thought, void> {
   const { generation, qwen } = model.folder;
   const repetitionPenalty = options.repetitionPenalty ?? generation.repetitionPenalty;
   const temperature = options.reasoningTemperature;
@@ -43,11 +49,16 @@ export async function* think(
   while (true) {
     const step = await answer.next();
     if (step.done) {
-      yield { type: 'reasoning-end', thought: step.value.answer };
-      return step.value.answer;
+      const { answer: text, finishReason } = step.value;
+      yield { type: 'reasoning-end', thought: text };
+      return { text, warnings: finishReason === 'length' ? [cutAt(options.reasoningMaxTokens)] : [] };
     }
     if (step.value.type === 'token-delta') yield { type: 'reasoning-delta', text: step.value.text };
   }
+}
+
+function cutAt(tokens: number): TaskWarning {
+  return { code: 'thought_cut', message: `the thought was not finished after ${tokens} tokens, and is drawn as it is` };
 }
 
 /** Stream of chance of thoughts; pictures and answers have 0. */

@@ -1,8 +1,9 @@
 /** The command line as users have it: compiled, in a process of its own. */
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll } from 'vitest';
@@ -75,15 +76,22 @@ async function runProgram(base: string, words: readonly string[], options: RunOp
   // A program that ends before it has read everything is no fault of the test's.
   child.stdin.on('error', () => {});
   child.stdin.end(options.input ?? '');
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
+  const written = textOf(child);
   const closed = new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
   await options.whileRunning?.(() => child.kill('SIGINT'));
-  return { code: await closed, stdout, stderr };
+  return { code: await closed, ...written };
+}
+
+/** What a program writes, as far as it has come. */
+export function textOf(child: ChildProcessByStdio<Writable | null, Readable, Readable>): {
+  stdout: string;
+  stderr: string;
+} {
+  const written = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      written[name] += text;
+    });
+  }
+  return written;
 }

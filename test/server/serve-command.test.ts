@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import OpenAI from 'openai';
 import { expect, test } from 'vitest';
-import { installStarstack, models } from '../cli/starstack.ts';
+import { installStarstack, models, textOf } from '../cli/starstack.ts';
 import { outcomeOf, until } from './serving.ts';
 
 const starstack = installStarstack();
@@ -20,16 +20,9 @@ async function start(...words: string[]): Promise<Process> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exit = once(child, 'exit');
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  await until('listening', () => stdout.endsWith('\n') || child.exitCode !== null);
-  return { child, url: stdout.trim(), stderr: () => stderr, exit };
+  const written = textOf(child);
+  await until('listening', () => written.stdout.endsWith('\n') || child.exitCode !== null);
+  return { child, url: written.stdout.trim(), stderr: () => written.stderr, exit };
 }
 
 test('SIGTERM lets ten requests finish, refuses new ones, and ends with 0', async () => {

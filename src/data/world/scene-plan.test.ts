@@ -46,9 +46,15 @@ describe('readPlan', () => {
       const each = sampleScene(seed, 0, nanoWorld);
       const plan = planText({ scene: each }, { grid: 8, after: describeScene(each, seed, 'free') });
       const read = readPlan(plan, 8);
-      expect(planText({ scene: read }, { grid: 8 })).toBe(planText({ scene: each }, { grid: 8 }));
-      expect(read.background).toEqual(each.background);
+      expect(planText(read, { grid: 8 })).toBe(planText({ scene: each }, { grid: 8 }));
+      expect(read.scene.background).toEqual(each.background);
     }
+  });
+
+  it('gives back what is cut out and what is done to the picture', () => {
+    const one = { scene: { ...scene, objects: scene.objects.slice(1) }, canvas: 'white', imageMap: 'sepia' } as const;
+    expect(readPlan(planText(one, { grid: 8 }), 8)).toMatchObject({ canvas: 'white', imageMap: 'sepia' });
+    expect(Object.keys(readPlan('on blue', 8))).toEqual(['scene']);
   });
 
   it.each([
@@ -59,6 +65,7 @@ describe('readPlan', () => {
     ['unicorn a1:c3, on blue', 'a class of the world'],
     ['cat a1:c3, on beige', 'a colour of the world'],
     ['a photo of a cat', 'a thing with its cells'],
+    ['cat a1:c3, on blue, twemoji, and so on', "'and so on'"],
   ])('refuses %j', (text, expected) => {
     expect(() => readPlan(text, 8)).toThrow(expected);
   });

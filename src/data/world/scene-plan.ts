@@ -6,8 +6,8 @@
  */
 import { DataError } from '../error.ts';
 import { genevalPlural } from './captions.ts';
-import type { EditTarget } from './edit-target.ts';
-import { type Background, type Box, colours, type Scene, styles, type WorldObject } from './scene.ts';
+import { type EditTarget, type ImageMap, imageMaps } from './edit-target.ts';
+import { type Background, type Box, colours, styles, type WorldObject } from './scene.ts';
 import { classNamed, isWorldClass, pluralOf } from './vocabulary.ts';
 
 export interface ScenePlanOptions {
@@ -62,23 +62,27 @@ function mentionOf(name: string, text: string): number {
 }
 
 /**
- * The scene that a plan says, every thing with its plainest sprite.
+ * What a plan says, every thing with its plainest sprite.
  * @throws DataError `data_option_invalid` for what is no plan, with the part that is wrong
  */
-export function readPlan(text: string, grid: number): Scene {
+export function readPlan(text: string, grid: number): EditTarget {
   const objects: WorldObject[] = [];
   let background: Background | undefined;
   let style: WorldObject['style'] = styles[0];
+  const more: { imageMap?: ImageMap; canvas?: 'white' } = {};
   for (const part of text.split(', ')) {
     const ground = /^on (?:(\w+) (down|right) to )?(pure )?(\w+)$/.exec(part);
     const thing = /^(.+) ([a-z])(\d+):([a-z])(\d+)$/.exec(part);
-    if (ground) background = readGround(part, ground);
-    else if (thing) objects.push(readThing(part, thing, objects.length, grid));
+    if (ground) {
+      background = readGround(part, ground);
+      if (ground[3]) more.canvas = 'white';
+    } else if (thing) objects.push(readThing(part, thing, objects.length, grid));
     else if (isOneOf(styles, part)) style = part;
-    else if (!background) throw wrongPlan(part, 'a thing with its cells, or the ground');
+    else if (isOneOf(imageMaps, part)) more.imageMap = part;
+    else throw wrongPlan(part, 'a thing with its cells, the ground, a style or what is done to the picture');
   }
   if (!background) throw wrongPlan(text, 'a ground, `on blue`');
-  return { background, objects: objects.map((object) => ({ ...object, style })) };
+  return { scene: { background, objects: objects.map((object) => ({ ...object, style })) }, ...more };
 }
 
 function readGround(part: string, [, from, way, , last]: RegExpExecArray): Background {

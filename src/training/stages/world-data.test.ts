@@ -32,7 +32,7 @@ describe('captions', () => {
     for (const [scene, index] of scenes()) {
       const plan = worldCaption(scene, index, made({ plan: 1 }));
       const inRows = planText({ scene }, { grid: 8 });
-      expect(planText({ scene: readPlan(plan, 8) }, { grid: 8 })).toBe(inRows);
+      expect(planText(readPlan(plan, 8), { grid: 8 })).toBe(inRows);
       orders.add(plan === inRows ? 'rows' : 'captions');
     }
     expect([...orders].sort()).toEqual(['captions', 'rows']);
@@ -54,7 +54,7 @@ test('previews show plans where plans are learned', () => {
   const prompts = ['a photo of a dog', 'a photo of two cats'];
   expect(worldCaptionedPictures(world, made({ free: 1 }), 4, prompts).prompts).toEqual(prompts);
   const { prompts: planned } = worldCaptionedPictures(world, made({ free: 1, plan: 1 }), 4, prompts);
-  expect(planned.map((text) => readPlan(text, 8).objects.length > 0)).toEqual([true, true]);
+  expect(planned.map((text) => readPlan(text, 8).scene.objects.length > 0)).toEqual([true, true]);
 });
 
 test('edits are told by the plan of what they lead to, as often as asked', async () => {
