@@ -1,6 +1,7 @@
 /** `starstack evaluate NAME` */
 
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { planRequests } from '../data/world/conversations.ts';
 import { fullWorld, nanoWorld } from '../data/world/profile.ts';
 import { World } from '../data/world/world.ts';
 import { Checker } from '../evaluation/checker/checker.ts';
@@ -10,6 +11,7 @@ import { evaluateGeneval, type Generator } from '../evaluation/geneval/emoji-gen
 import { generatePrompts, isExpressible, type PromptSplit } from '../evaluation/geneval/generated-prompts.ts';
 import { readGenevalPrompts, tags } from '../evaluation/geneval/prompt-file.ts';
 import { evaluateImgEdit, sampleEditItems } from '../evaluation/imgedit/emoji-imgedit.ts';
+import { evaluatePlans } from '../evaluation/plans/emoji-plans.ts';
 import { formatReport, type Report, type Source, type Table } from '../evaluation/report.ts';
 import { type JudgedPicture, judgedSheet } from '../evaluation/sheet.ts';
 import { evaluateDecoder } from '../evaluation/tokenizer/emoji-decoder.ts';
@@ -75,6 +77,7 @@ const evaluations: Readonly<Record<string, (bench: Bench) => Promise<Report>>> =
   'emoji-geneval': geneval,
   'emoji-imgedit': imgedit,
   'emoji-understanding': understanding,
+  'emoji-plans': plans,
   'emoji-tokenizer': tokenizer,
   'emoji-decoder': decoder,
 };
@@ -85,7 +88,7 @@ export function evaluateCommand(): Command {
     .description('Scores a model on pictures whose contents are known exactly. Progress goes to standard error.')
     .addArgument(new Argument('<name>', 'what to score').choices(Object.keys(evaluations)))
     .option('--limit <n>', 'Prompts a tag, edits a type, or scenes. Default 20.', wholeNumber, 20)
-    .option('--images <n>', 'Pictures a prompt, of emoji-geneval. Default 4.', wholeNumber, 4)
+    .option('--images <n>', 'Pictures a prompt, of emoji-geneval, or plans, of emoji-plans. Default 4.', wholeNumber, 4)
     .addOption(choice('--world <name>', 'World that the model knows', Object.keys(worlds), 'nano'))
     .addOption(choice('--split <name>', 'Own prompts by what training showed', splits, 'any'))
     .option('--prompts <file>', "GenEval's evaluation_metadata.jsonl instead of own prompts; what the world can show.")
@@ -184,26 +187,31 @@ function tell(text: string, last: boolean): void {
 }
 
 async function geneval(bench: Bench): Promise<Report> {
-  const { values, world, seed } = bench;
-  const { profile } = world;
-  const notes: string[] = [];
-  let prompts = generatePrompts(profile, { seed, perTag: values.limit, split: values.split });
-  if (values.prompts !== undefined) {
-    const all = await readGenevalPrompts(values.prompts);
-    const shown = all.filter((prompt) => isExpressible(prompt, profile));
-    prompts = tags.flatMap((tag) => shown.filter((prompt) => prompt.tag === tag).slice(0, values.limit));
-    notes.push(`${prompts.length} of the file's ${all.length} prompts; the world can show ${shown.length}.`);
-  } else notes.push(`Own prompts in GenEval's grammar, combinations: ${values.split}.`);
   const { report } = await evaluateGeneval({
     ...bench,
-    prompts,
-    imagesPerPrompt: values.images,
-    generator: batchGenerator(bench, values.images),
+    ...(await askedPrompts(bench)),
+    imagesPerPrompt: bench.values.images,
+    generator: batchGenerator(bench, bench.values.images),
     validation: await validationOf(bench),
-    notes,
     onPicture: bench.follow,
   });
   return report;
+}
+
+/** The file's prompts that the world can show, or own ones, and a note of which they are. */
+async function askedPrompts({ values, world, seed }: Bench) {
+  const { profile } = world;
+  if (values.prompts === undefined) {
+    const prompts = generatePrompts(profile, { seed, perTag: values.limit, split: values.split });
+    return { prompts, notes: [`Own prompts in GenEval's grammar, combinations: ${values.split}.`] };
+  }
+  const all = await readGenevalPrompts(values.prompts);
+  const shown = all.filter((prompt) => isExpressible(prompt, profile));
+  const prompts = tags.flatMap((tag) => shown.filter((prompt) => prompt.tag === tag).slice(0, values.limit));
+  return {
+    prompts,
+    notes: [`${prompts.length} of the file's ${all.length} prompts; the world can show ${shown.length}.`],
+  };
 }
 
 /** Draws all pictures of a prompt at once: image i of a batch is the one that seed + i draws alone. */
@@ -271,6 +279,35 @@ async function understanding(bench: Bench): Promise<Report> {
       return answer;
     },
     onAnswer: bench.follow,
+  });
+  return report;
+}
+
+/** What the base thinks, warm as pictures are thought of; as many pictures as prompts are asked about. */
+async function plans(bench: Bench): Promise<Report> {
+  const { star, world, seed, values } = bench;
+  const { signal } = bench.options as { signal: AbortSignal };
+  const { prompts, notes } = await askedPrompts(bench);
+  const chosen = parsePictureOptions(bench.sampler, 'generate', star.model.folder.star.sampling);
+  const thinking = { temperature: chosen.reasoningTemperature, maxNewTokens: chosen.reasoningMaxTokens };
+  const { report } = await evaluatePlans({
+    ...bench,
+    source: { name: bench.source.name, sampler: thinking },
+    prompts,
+    notes,
+    plansPerPrompt: values.images,
+    edits: sampleEditItems(world, { size: bench.size, seed, perType: values.limit }),
+    request: planRequests[0],
+    pictures: prompts.length,
+    grid: star.model.folder.star.pixelEncoder.gridSize,
+    thinker: async (image, text, each) => {
+      const options = { ...thinking, seed: each, signal };
+      const { answer } = image
+        ? await star.understand(image, text, options)
+        : await star.chat([{ role: 'user', content: text }], options);
+      return answer;
+    },
+    onPlan: bench.follow,
   });
   return report;
 }

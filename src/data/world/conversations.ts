@@ -56,7 +56,12 @@ const questionWeights: Readonly<Record<QuestionKind, number>> = {
 };
 
 const copyRequests = ['Draw this picture again.', 'Copy the picture.', 'Lay the picture out.', 'Repeat this picture.'];
-const planRequests = ['Say what stands where.', 'Where is what?', 'Write down the plan of this picture.'];
+/** Ask for the plan of a picture. */
+export const planRequests = [
+  'Say what stands where.',
+  'Where is what?',
+  'Write down the plan of this picture.',
+] as const;
 const captionRequests = {
   geneval: [
     'Give the picture a short title.',
@@ -92,7 +97,7 @@ export function* pictureConversations(
     if (!planned) continue;
     yield { kind: 'edit plan', question: planned.instruction, answer: planText(planned.target, { grid }) };
   }
-  if (chance.happens(0.3)) {
+  if (chance.happens(0.5)) {
     yield { kind: 'picture plan', question: chance.pick(planRequests), answer: planText({ scene }, { grid }) };
   }
   if (chance.happens(0.15)) {

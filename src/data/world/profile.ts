@@ -91,7 +91,7 @@ export const fullWorld: WorldProfile = {
   flipShare: 0.5,
 };
 
-/** A world for 64 pixels: 30 classes of 24 or 32 pixels, in two styles, on a grid of 8 pixels. */
+/** A world for 64 pixels: 30 classes of 24 pixels, in two styles, on a grid of 8 pixels and four plain backgrounds. */
 export const nanoWorld: WorldProfile = {
   ...fullWorld,
   name: 'nano',
@@ -130,12 +130,10 @@ export const nanoWorld: WorldProfile = {
   styles: ['noto', 'twemoji'],
   sprites: 'plainest',
   grid: 8,
-  sizes: [
-    { cells: 3, weight: 3 },
-    { cells: 4, weight: 1 },
-  ],
+  sizes: [{ cells: 3, weight: 1 }],
   maxOverlap: 0,
   flipShare: 0,
+  background: { colours: ['green', 'blue', 'pink', 'white'], gradientShare: 0 },
   counts: [
     { count: 2, weight: 2 },
     { count: 3, weight: 2 },

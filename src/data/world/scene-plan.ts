@@ -26,7 +26,7 @@ export function planText({ scene, imageMap, canvas }: EditTarget, { grid, after 
   const ordered = [...scene.objects].sort((a, b) => mention(a) - mention(b) || corner(a) - corner(b));
   const things = ordered.map((object) => {
     const name = object.colour ? `${object.colour} ${object.class}` : object.class;
-    return `${name} ${cellsOf(object.box, grid)}`;
+    return `${name} ${boxText(object.box, grid)}`;
   });
   const [first] = scene.objects;
   const parts = [
@@ -44,14 +44,30 @@ function groundText(background: Background): string {
   return `${background.from} ${background.angle === 0 ? 'down' : 'right'} to ${background.to}`;
 }
 
-function cellsOf({ x, y, width, height }: Box, grid: number): string {
-  const cell = (column: number, row: number) => {
-    const within = (at: number) => Math.min(Math.max(at, 0), grid - 1);
-    return `${letters[within(column)]}${within(row) + 1}`;
+/** The first and last column and row that a box takes, from 0. */
+export function cellsOf({ x, y, width, height }: Box, grid: number) {
+  const within = (at: number) => Math.min(Math.max(at, 0), grid - 1);
+  return {
+    left: within(Math.round(x * grid)),
+    top: within(Math.round(y * grid)),
+    right: within(Math.round((x + width) * grid) - 1),
+    bottom: within(Math.round((y + height) * grid) - 1),
   };
-  const [left, top] = [Math.round(x * grid), Math.round(y * grid)];
-  const [right, bottom] = [Math.round((x + width) * grid), Math.round((y + height) * grid)];
-  return `${cell(left, top)}:${cell(right - 1, bottom - 1)}`;
+}
+
+/** A column from 0 as a plan names it, `c`. */
+export function columnName(column: number): string {
+  return letters[column]!;
+}
+
+/** A row from 0 as a plan names it, `3`. */
+export function rowName(row: number): string {
+  return `${row + 1}`;
+}
+
+function boxText(box: Box, grid: number): string {
+  const { left, top, right, bottom } = cellsOf(box, grid);
+  return `${columnName(left)}${rowName(top)}:${columnName(right)}${rowName(bottom)}`;
 }
 
 /** Where a text first names a class, by one of its plurals or alone; its length where it does not. */

@@ -45,18 +45,23 @@ export class ConversationTokens {
     return { prompt: [...prompt, visionStart], answer: [...places, visionEnd] };
   }
 
-  readonly #words = new Map<string, number>();
+  readonly #known = new Map<string, number>();
 
   /** A word with a space before it, which must be one token: a place of a picture is one. */
   wordOf(word: string): number {
-    const known = this.#words.get(word);
+    return this.tokenOf(` ${word}`);
+  }
+
+  /** @throws TrainingError for a text that is not one token */
+  tokenOf(text: string): number {
+    const known = this.#known.get(text);
     if (known !== undefined) return known;
-    const ids = this.#format.tokenizer.encodeOrdinary(` ${word}`);
+    const ids = this.#format.tokenizer.encodeOrdinary(text);
     if (ids.length !== 1) {
-      const message = `the tokenizer takes ${ids.length} tokens for ' ${word}', expected 1; train it on texts with that word`;
-      throw new TrainingError('training_option_invalid', message, { word });
+      const message = `the tokenizer takes ${ids.length} tokens for '${text}', expected 1; train it on texts with that word`;
+      throw new TrainingError('training_option_invalid', message, { text });
     }
-    this.#words.set(word, ids[0]!);
+    this.#known.set(text, ids[0]!);
     return ids[0]!;
   }
 }

@@ -290,7 +290,7 @@ async function modelFolder(recipe: TrainingRecipe, world: () => Promise<World>, 
   const there = await stat(path.join(made, `STAR_${recipe.model.name}.json`)).catch(() => undefined);
   if (there) return made;
   // Each word of a place must be one token.
-  const wholeWords = [...roleNames, ...placeWords(fullWorld).map((word) => ` ${word}`)];
+  const wholeWords = [...roleNames, ...placeWords(fullWorld, recipe.model.tokenizer.gridSize)];
   const { vocabularySize } = recipe.model.text;
   const tokenizer = trainTokenizer(tokenizerTexts(await world(), recipe), { vocabularySize, wholeWords });
   await createModelFolder(made, recipe.model, { tokenizer });
