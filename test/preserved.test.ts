@@ -10,23 +10,16 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { openCheckpoint } from '../src/checkpoint/open.ts';
-import { pictureConversations } from '../src/data/world/conversations.ts';
 import { World } from '../src/data/world/world.ts';
-import { encodeChat } from '../src/models/qwen25vl/chat.ts';
+import { answerLogits, logitsOf, sceneQuestions } from '../src/evaluation/preserved/logits.ts';
 import { buildGenerationPrompt } from '../src/models/star/prompt.ts';
 import { editPrompt } from '../src/tasks/edit.ts';
 import { guidedPrompt } from '../src/tasks/generate.ts';
-import { samplingOf } from '../src/tasks/options.ts';
-import { encodeSemantic } from '../src/tasks/pictures.ts';
 import { StarModel } from '../src/tasks/star-model.ts';
-import { type EnginePrompt, runTokens } from '../src/tasks/token-loop.ts';
-import { picturePrompt } from '../src/tasks/understand.ts';
 import { type StageName, type TrainingRecipe, trainingRecipeSchema } from '../src/training/stages/recipe.ts';
 import { runStage } from '../src/training/stages/run-stage.ts';
-import { conversationOptions } from '../src/training/stages/world-data.ts';
 
 const smoke = parse(await readFile(fileURLToPath(new URL('../recipes/smoke.yaml', import.meta.url)), 'utf8'));
-const greedy = { temperature: 0, topK: 0, topP: 1, repetitionPenalty: 1 };
 
 /** The smallest recipe, with a second stack through which only edits run. */
 const recipe: TrainingRecipe = trainingRecipeSchema.parse({
@@ -71,46 +64,12 @@ async function hashes(): Promise<Map<string, string>> {
 const changed = (before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) =>
   [...before.keys()].filter((name) => before.get(name) !== after.get(name));
 
-/** Logits of every token that the engine makes, as bytes. */
-async function logitsOf(model: StarModel, prompt: EnginePrompt, task: 'answer' | 'generate' | 'edit', tokens: number) {
-  const { codebookSize } = model.folder.star.pixelEncoder;
-  const parts: Buffer[] = [];
-  for await (const { outputs } of runTokens(model, await model.session('engine'), {
-    prompt,
-    drawPicture: task !== 'answer',
-    editPicture: task === 'edit',
-    images: 1,
-    seed: 0,
-    guidance: task === 'answer' ? 1 : 3,
-    sampling: samplingOf(greedy, task === 'answer' ? model.folder.qwen.text.vocabSize : codebookSize),
-    maxTokens: tokens,
-    chunk: () => tokens,
-    stopTokens: [],
-  })) {
-    const data = outputs.logits!.data as Float32Array;
-    parts.push(Buffer.from(data.slice().buffer));
-  }
-  return Buffer.concat(parts);
-}
-
 /** What the model says to questions about pictures, and what it makes of prompts and instructions. */
 async function behaviour() {
   await using model = await StarModel.open(path.join(folder, 'model'), { device: 'cpu', threads: 1, trace: true });
   const world = await World.open(recipe.world);
   const answers: Buffer[] = [];
-  const options = conversationOptions(world, 4, 'any');
-  for (let index = 0; answers.length < 200; index++) {
-    const scene = world.scene(99, index, 'any');
-    const image = world.render(scene, 32);
-    const picture = await encodeSemantic(model, image, Number.POSITIVE_INFINITY);
-    const conversations = pictureConversations(scene, index, options);
-    for (let turn = 0; turn < 10; turn++) {
-      const { question } = conversations.next().value;
-      const content = [{ type: 'image' as const }, { type: 'text' as const, text: question }];
-      const ids = encodeChat(model.chat, [{ role: 'user', content }], [picture.tokens]);
-      answers.push(await logitsOf(model, picturePrompt(model, ids, [picture]), 'answer', 2));
-    }
-  }
+  for (const question of sceneQuestions(world, 200, 99)) answers.push(await answerLogits(model, world, question));
   const drawn = await logitsOf(model, guidedPrompt(buildGenerationPrompt(model.chat, 'a red apple')), 'generate', 16);
   const source = world.render(world.scene(99, 0, 'any'), 32);
   const edited = await logitsOf(model, await editPrompt(model, source, 'Make it green.'), 'edit', 16);

@@ -40,7 +40,7 @@ import { printJson } from './output.ts';
 import { requireWritable } from './picture-files.ts';
 import { printable } from './printable.ts';
 
-const worlds = { nano: nanoWorld, full: fullWorld };
+export const worlds = { nano: nanoWorld, full: fullWorld };
 const splits: readonly PromptSplit[] = ['seen', 'held-out', 'any'];
 
 interface EvaluateValues extends CommonValues {
@@ -89,7 +89,7 @@ export function evaluateCommand(): Command {
     .addArgument(new Argument('<name>', 'what to score').choices(Object.keys(evaluations)))
     .option('--limit <n>', 'Prompts a tag, edits a type, or scenes. Default 20.', wholeNumber, 20)
     .option('--images <n>', 'Pictures a prompt, of emoji-geneval, or plans, of emoji-plans. Default 4.', wholeNumber, 4)
-    .addOption(choice('--world <name>', 'World that the model knows', Object.keys(worlds), 'nano'))
+    .addOption(worldOption())
     .addOption(choice('--split <name>', 'Own prompts by what training showed', splits, 'any'))
     .option('--prompts <file>', "GenEval's evaluation_metadata.jsonl instead of own prompts; what the world can show.")
     .option(
@@ -112,6 +112,10 @@ export function evaluateCommand(): Command {
   return addRuntimeOptions(command.addOption(noReasoning())).action(evaluate);
 }
 
+export function worldOption(): Option {
+  return choice('--world <name>', 'World that the model knows', Object.keys(worlds), 'nano');
+}
+
 function choice(flags: string, prose: string, names: readonly string[], fallback: string): Option {
   return new Option(flags, `${prose}: ${names.join(', ')}. Default ${fallback}.`).choices(names).default(fallback);
 }
@@ -122,7 +126,7 @@ function wholeNumber(word: string): number {
   return value;
 }
 
-function countFromZero(word: string): number {
+export function countFromZero(word: string): number {
   return Number(word) === 0 ? 0 : wholeNumber(word);
 }
 
@@ -178,7 +182,7 @@ function chosenDiffusion({ model }: Star, sampler: Sampler) {
 
 /** One line that is written over; on no terminal a line now and then. */
 let told = 0;
-function tell(text: string, last: boolean): void {
+export function tell(text: string, last: boolean): void {
   if (process.stderr.isTTY) process.stderr.write(`\r${text}${last ? '\n' : ''}`);
   else if (last || performance.now() - told > 30_000) {
     told = performance.now();

@@ -1,6 +1,7 @@
 /** The commands of `starstack`, and what becomes of their errors. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { compareCommand } from './compare.ts';
 import { editCommand } from './edit.ts';
 import { evaluateCommand } from './evaluate.ts';
 import { exitCodes, reportFailure, UsageError } from './failure.ts';
@@ -21,6 +22,7 @@ const commands = () => [
   trainCommand(),
   tokenizeCommand(),
   evaluateCommand(),
+  compareCommand(),
   inspectCommand(),
   verifyCommand(),
 ];

@@ -3,6 +3,7 @@ import { nanoWorld } from '../../data/world/profile.ts';
 import { planText } from '../../data/world/scene-plan.ts';
 import { World } from '../../data/world/world.ts';
 import { generatePrompts, sceneOfPrompt } from '../geneval/generated-prompts.ts';
+import type { GenevalPrompt } from '../geneval/prompt-file.ts';
 import { sampleEditItems } from '../imgedit/emoji-imgedit.ts';
 import { formatReport } from '../report.ts';
 import { evaluatePlans, judgeEdit, judgePrompt, type PlansRun, type Thinker } from './emoji-plans.ts';
@@ -57,12 +58,12 @@ test('one who always thinks the same is right by chance alone, one who babbles n
 });
 
 test('a plan is held to what was asked', async () => {
-  const prompt = {
+  const prompt: GenevalPrompt = {
     tag: 'counting',
     prompt: 'a photo of two red apples',
     include: [{ class: 'apple', count: 2 }],
     exclude: [{ class: 'apple', count: 3 }],
-  } as const;
+  };
   const judge = (plan: string) => judgePrompt(prompt, plan, grid).correct;
   expect(judge('red apple a1:c3, red apple d1:f3, on blue, noto')).toBe(true);
   expect(judge('red apple a1:c3, on blue, noto')).toBe(false);
