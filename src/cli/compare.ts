@@ -62,10 +62,8 @@ function formatComparison(parts: readonly ComparedPart[], answers: ComparedAnswe
   const rows = parts.map(({ part, equal, changed, lost, added }) =>
     [part, equal, changed.length, lost.length, added.length].map(String),
   );
-  const lines = [`Tensors\n${alignColumns([['part', 'equal', 'changed', 'lost', 'added'], ...rows], [1, 2, 3, 4])}`];
-  if (answers) {
-    lines.push(`Answers: ${answers.equal} of ${answers.asked} with logits equal in every bit\n`);
-    for (const question of answers.different) lines.push(`  not: ${question}\n`);
-  }
-  return lines.join('\n');
+  const table = alignColumns([['part', 'equal', 'changed', 'lost', 'added'], ...rows], [1, 2, 3, 4]);
+  if (!answers) return `Tensors\n${table}`;
+  const different = answers.different.map((question) => `  not: ${question}\n`).join('');
+  return `Tensors\n${table}\nAnswers: ${answers.equal} of ${answers.asked} with logits equal in every bit\n${different}`;
 }

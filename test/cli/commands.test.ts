@@ -24,6 +24,11 @@ interface PictureJson {
   readonly device: string;
 }
 
+interface Comparison {
+  readonly parts: { part: string; equal: number; changed: string[]; lost: string[]; added: string[] }[];
+  readonly answers: { asked: number; equal: number; different: string[] };
+}
+
 /** The only line of standard output, parsed. */
 function jsonOf<Value>({ stdout, stderr, code }: Outcome, expectedCode = 0): Value {
   expect(code, stderr).toBe(expectedCode);
@@ -193,6 +198,27 @@ test('--vq-guidance belongs to edit', async () => {
   jsonOf<PictureJson>(outcome);
   const { settings } = readRecipe(await readFile(inWork('diffused-edit.png')), 'diffused-edit.png');
   expect(settings).toMatchObject({ vqGuidance: 0.5, imageGuidance: 1.8 });
+});
+
+describe('compare', () => {
+  test('finds a model equal to itself, and another one not', async () => {
+    const tiny = models.a;
+    const words = ['--questions', '3', '--json'];
+    const same = jsonOf<Comparison>(await starstack.run(['compare', tiny, tiny, ...words]));
+    expect(same.parts.map(({ part }) => part)).toContain('base AR');
+    expect(
+      same.parts.every(
+        ({ equal, changed, lost, added }) => equal > 0 && !changed.length && !lost.length && !added.length,
+      ),
+    ).toBe(true);
+    expect(same.answers).toEqual({ asked: 3, equal: 3, different: [] });
+    const other = jsonOf<Comparison>(await starstack.run(['compare', tiny, 'nano', ...words]));
+    expect(other.parts.every(({ equal }) => equal === 0)).toBe(true);
+    expect(other.answers).toMatchObject({ asked: 3, equal: 0 });
+    const { stdout } = await starstack.run(['compare', tiny, tiny, '--questions', '0']);
+    expect(stdout).toMatch(/^Tensors\n {2}part +equal {2}changed {2}lost {2}added\n/);
+    expect(stdout).not.toContain('Answers');
+  });
 });
 
 describe('inspect', () => {

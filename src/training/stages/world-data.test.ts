@@ -71,3 +71,8 @@ test('edits are told by the plan of what they lead to, as often as asked', async
   expect(half).toBeGreaterThan(0.2);
   expect(half).toBeLessThan(0.8);
 });
+
+test('edits that never fit are refused, and not looked for without end', () => {
+  const mix = { batch: 2, edits: 1, plans: 0, heldOut: 2, fits: () => false };
+  expect(() => worldInstructions(world, made({ geneval: 1 }), mix)).toThrow(/no edit among 400 scenes.*promptTokens/);
+});

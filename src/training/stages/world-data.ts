@@ -11,6 +11,7 @@ import { type Edit, sampleEdit } from '../../data/world/edits.ts';
 import type { Scene } from '../../data/world/scene.ts';
 import { planText } from '../../data/world/scene-plan.ts';
 import type { World } from '../../data/world/world.ts';
+import { TrainingError } from '../error.ts';
 import type { CaptionedPicture, GenerationData } from './generation-task.ts';
 import type { EditedPicture, InstructionData } from './instruction-task.ts';
 import type { TokenizerData } from './tokenizer-task.ts';
@@ -146,14 +147,18 @@ export function worldInstructions(
       return { index, image: world.render(scene, size), caption: worldCaption(scene, index, captions), words };
     }
     // A scene that allows no edit, or only a lengthy one, gives way to another.
-    for (let attempt = 0; ; attempt++) {
+    let lengthy = 0;
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const scene = world.scene(seed + 1 + attempt, index, held);
       const edit = worldEdit(world, scene, index, held);
       if (!edit) continue;
       const { target } = edit;
       const planned = chanceOf(index, streams.planned).happens(plans);
       const instruction = planned ? planText(target, { grid }) : edit.instruction;
-      if (!fits(instruction)) continue;
+      if (!fits(instruction)) {
+        lengthy++;
+        continue;
+      }
       return {
         index,
         source: world.render(scene, size),
@@ -162,6 +167,9 @@ export function worldInstructions(
         words: cellWords(shownScene(target), grid),
       };
     }
+    const why = lengthy > 0 ? `${lengthy} were longer than promptTokens, which must be larger` : 'the world shows none';
+    const message = `no edit among ${maxAttempts} scenes: ${why}`;
+    throw new TrainingError('training_option_invalid', message);
   };
   const held = Array.from({ length: heldOut }, (_, index) => sample(heldOutFrom + index, 'any'));
   return {
@@ -171,6 +179,9 @@ export function worldInstructions(
     description: { profile: world.profile, captions: captions.mix, plans },
   };
 }
+
+/** Scenes that are tried for one edit. */
+const maxAttempts = 400;
 
 export interface InstructionMix {
   readonly batch: number;
