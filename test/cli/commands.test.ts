@@ -203,7 +203,7 @@ test('--vq-guidance belongs to edit', async () => {
 describe('compare', () => {
   test('finds a model equal to itself, and another one not', async () => {
     const tiny = models.a;
-    const words = ['--questions', '3', '--json'];
+    const words = ['--questions', '3', '--threads', '1', '--json'];
     const same = jsonOf<Comparison>(await starstack.run(['compare', tiny, tiny, ...words]));
     expect(same.parts.map(({ part }) => part)).toContain('base AR');
     expect(

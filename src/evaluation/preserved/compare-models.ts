@@ -2,6 +2,9 @@
  * Whether a model is another one with something trained on top of it: which parts' numbers are equal in every bit, and whether
  * questions are answered with equal logits. The promise of the scheme, checked on any two folders.
  */
+import type { TensorEntry } from '../../checkpoint/entry.ts';
+import { openCheckpoint } from '../../checkpoint/open.ts';
+import type { Checkpoint } from '../../checkpoint/source.ts';
 import type { World } from '../../data/world/world.ts';
 import { partOf } from '../../models/star/weights.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
@@ -31,6 +34,7 @@ export interface ComparedAnswers {
 /** Parts in the order in which they come, those of the model before first. */
 export async function compareParameters(before: StarModel, after: StarModel): Promise<ComparedPart[]> {
   const [old, now] = [before.weights.entries, after.weights.entries];
+  await using files = new OpenFiles();
   const parts = new Map<string, { part: string; equal: number; changed: string[]; lost: string[]; added: string[] }>();
   for (const name of new Set([...old.keys(), ...now.keys()])) {
     const part = partOf(name);
@@ -39,19 +43,28 @@ export async function compareParameters(before: StarModel, after: StarModel): Pr
     const [was, is] = [old.get(name), now.get(name)];
     if (!is) row.lost.push(name);
     else if (!was) row.added.push(name);
-    else if (was.shape.join() === is.shape.join() && (await equalNumbers(before, after, name))) row.equal++;
+    else if (was.shape.join() === is.shape.join() && (await files.bytes(was)).equals(await files.bytes(is)))
+      row.equal++;
     else row.changed.push(name);
   }
   return [...parts.values()];
 }
 
-/** As bits: −0 is not 0, and not-a-number is itself. 16-bit numbers are equal where their float32 forms are. */
-async function equalNumbers(before: StarModel, after: StarModel, name: string): Promise<boolean> {
-  return bytesOf(await before.weights.read(name)).equals(bytesOf(await after.weights.read(name)));
-}
+/** Checkpoints, each opened once. */
+class OpenFiles implements AsyncDisposable {
+  readonly #opened = new Map<string, Checkpoint>();
 
-function bytesOf(values: Float32Array): Buffer {
-  return Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+  /** Numbers as float32, bit by bit: −0 is not 0. 16-bit numbers are equal where their float32 forms are. */
+  async bytes({ file, name }: TensorEntry): Promise<Buffer> {
+    const checkpoint = this.#opened.get(file) ?? (await openCheckpoint(file));
+    this.#opened.set(file, checkpoint);
+    const { data } = await checkpoint.readFloat32(name);
+    return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const checkpoint of this.#opened.values()) await checkpoint[Symbol.asyncDispose]();
+  }
 }
 
 export interface CompareAnswersOptions {
