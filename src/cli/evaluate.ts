@@ -8,7 +8,12 @@ import { Checker } from '../evaluation/checker/checker.ts';
 import { blurAndNoiseDegradation, noDegradation } from '../evaluation/checker/degrade.ts';
 import { validateChecker, validationTable } from '../evaluation/checker/validation.ts';
 import { evaluateGeneval, type Generator } from '../evaluation/geneval/emoji-geneval.ts';
-import { generatePrompts, isExpressible, type PromptSplit } from '../evaluation/geneval/generated-prompts.ts';
+import {
+  generatePrompts,
+  isExpressible,
+  knowledgePrompts,
+  type PromptSplit,
+} from '../evaluation/geneval/generated-prompts.ts';
 import { readGenevalPrompts, tags } from '../evaluation/geneval/prompt-file.ts';
 import { evaluateImgEdit, sampleEditItems } from '../evaluation/imgedit/emoji-imgedit.ts';
 import { evaluatePlans } from '../evaluation/plans/emoji-plans.ts';
@@ -26,6 +31,7 @@ import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
 import { Star } from '../tasks/star.ts';
 import { drain } from '../tasks/task.ts';
 import { noReasoning, samplingFlags } from './draw.ts';
+import { UsageError } from './failure.ts';
 import { Interrupt } from './interrupt.ts';
 import {
   addModelOption,
@@ -75,6 +81,7 @@ interface Bench {
 
 const evaluations: Readonly<Record<string, (bench: Bench) => Promise<Report>>> = {
   'emoji-geneval': geneval,
+  'emoji-knowledge': knowledge,
   'emoji-imgedit': imgedit,
   'emoji-understanding': understanding,
   'emoji-plans': plans,
@@ -87,7 +94,7 @@ export function evaluateCommand(): Command {
     .summary('score a model on the closed world of emoji')
     .description('Scores a model on pictures whose contents are known exactly. Progress goes to standard error.')
     .addArgument(new Argument('<name>', 'what to score').choices(Object.keys(evaluations)))
-    .option('--limit <n>', 'Prompts a tag, edits a type, or scenes. Default 20.', wholeNumber, 20)
+    .option('--limit <n>', 'Prompts a tag or in all, edits a type, or scenes. Default 20.', wholeNumber, 20)
     .option('--images <n>', 'Pictures a prompt, of emoji-geneval, or plans, of emoji-plans. Default 4.', wholeNumber, 4)
     .addOption(worldOption())
     .addOption(choice('--split <name>', 'Own prompts by what training showed', splits, 'any'))
@@ -196,6 +203,27 @@ async function geneval(bench: Bench): Promise<Report> {
     ...(await askedPrompts(bench)),
     imagesPerPrompt: bench.values.images,
     generator: batchGenerator(bench, bench.values.images),
+    validation: await validationOf(bench),
+    onPicture: bench.follow,
+  });
+  return report;
+}
+
+/** GenEval's single objects, told by what is known of them: what a model cannot draw unless it thinks first. */
+async function knowledge(bench: Bench): Promise<Report> {
+  const { values, world, seed } = bench;
+  const { limit, split, images } = values;
+  if (values.prompts !== undefined)
+    throw new UsageError('option_invalid', 'option --prompts: emoji-knowledge has its own prompts', {});
+  const { report } = await evaluateGeneval({
+    ...bench,
+    name: 'emoji-knowledge',
+    prompts: knowledgePrompts(world.profile, { seed, limit, split }),
+    notes: [
+      `Facts: ${{ seen: 'that training told', 'held-out': 'that training never told', any: 'of both kinds' }[split]}.`,
+    ],
+    imagesPerPrompt: images,
+    generator: batchGenerator(bench, images),
     validation: await validationOf(bench),
     onPicture: bench.follow,
   });

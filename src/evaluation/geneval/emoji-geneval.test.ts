@@ -6,7 +6,13 @@ import { World } from '../../data/world/world.ts';
 import { Checker } from '../checker/checker.ts';
 import { formatReport } from '../report.ts';
 import { evaluateGeneval, genevalScores, type PromptResult } from './emoji-geneval.ts';
-import { combinationsOf, generatePrompts, isExpressible, sceneOfPrompt } from './generated-prompts.ts';
+import {
+  combinationsOf,
+  generatePrompts,
+  isExpressible,
+  knowledgePrompts,
+  sceneOfPrompt,
+} from './generated-prompts.ts';
 import { parseGenevalPrompts, readGenevalPrompts, type Tag, tags } from './prompt-file.ts';
 
 const result = (tag: Tag, ...correct: boolean[]): PromptResult => ({
@@ -85,4 +91,29 @@ test('exact renders score 1, renders of another prompt next to nothing', async (
   const first = prompts[0]!.prompt;
   const wrong = await evaluateGeneval({ ...rest, prompts, source, generator: async (_, seed) => draw(first, seed) });
   expect(wrong.report.scores[0]!.estimate.value).toBeLessThan(0.3);
+});
+
+test('prompts of knowledge name what they ask for by facts alone, those of training apart from the others', async () => {
+  const every = { seed: 3, limit: 1000 };
+  const seen = knowledgePrompts(nanoWorld, { ...every, split: 'seen' });
+  const heldOut = knowledgePrompts(nanoWorld, { ...every, split: 'held-out' });
+  expect(knowledgePrompts(nanoWorld, { ...every, split: 'any' })).toHaveLength(seen.length + heldOut.length);
+  expect(seen.filter(({ prompt }) => heldOut.some((other) => other.prompt === prompt))).toEqual([]);
+  for (const list of [seen, heldOut]) {
+    expect(new Set(list.map(({ include }) => include[0]!.class)).size).toBe(nanoWorld.classes.length);
+    for (const { prompt, include } of list) expect(prompt.split(' ')).not.toContain(include[0]!.class);
+  }
+  const few = knowledgePrompts(nanoWorld, { seed: 3, limit: 2, split: 'any' });
+  const world = await World.open(nanoWorld);
+  const byText = new Map(few.map((prompt) => [prompt.prompt, prompt]));
+  const { report } = await evaluateGeneval({
+    name: 'emoji-knowledge',
+    prompts: few,
+    checker: new Checker(world.atlas, nanoWorld),
+    seed: 9,
+    imagesPerPrompt: 1,
+    source: { name: 'exact renders', sampler: {} },
+    generator: async (text, seed) => world.render(sceneOfPrompt(byText.get(text)!, nanoWorld, seed), 64),
+  });
+  expect(report.scores[0]).toMatchObject({ name: 'emoji-knowledge overall (mean of tags)', estimate: { value: 1 } });
 });

@@ -30,6 +30,8 @@ export interface GenevalScores {
 }
 
 export interface GenevalRun {
+  /** Of the report and its scores. Default `emoji-GenEval`. */
+  readonly name?: string;
   readonly prompts: readonly GenevalPrompt[];
   readonly generator: Generator;
   readonly checker: Checker;
@@ -93,17 +95,18 @@ export function genevalScores(results: readonly PromptResult[], seed = 0): Genev
 function reportOf(run: GenevalRun, results: readonly PromptResult[]): Report {
   const scores = genevalScores(results, run.seed);
   const unit = 'prompts';
+  const { name = 'emoji-GenEval' } = run;
   return {
-    name: 'emoji-GenEval',
+    name,
     judge: run.checker.name,
     images: results.reduce((sum, { decisions }) => sum + decisions.length, 0),
     seed: run.seed,
     sampler: { source: run.source.name, ...run.source.sampler },
     scores: [
-      { name: 'emoji-GenEval overall (mean of tags)', estimate: scores.overall, unit },
-      ...Object.entries(scores.tags).map(([tag, estimate]) => ({ name: `emoji-GenEval ${tag}`, estimate, unit })),
-      { name: 'emoji-GenEval images correct', estimate: scores.images, unit },
-      { name: 'emoji-GenEval prompts with any correct', estimate: scores.prompts, unit },
+      { name: `${name} overall (mean of tags)`, estimate: scores.overall, unit },
+      ...Object.entries(scores.tags).map(([tag, estimate]) => ({ name: `${name} ${tag}`, estimate, unit })),
+      { name: `${name} images correct`, estimate: scores.images, unit },
+      { name: `${name} prompts with any correct`, estimate: scores.prompts, unit },
     ],
     tables: run.validation ? [run.validation] : [],
     notes: [closedWorldNote, ...(run.notes ?? [])],

@@ -5,6 +5,7 @@
 import { type Chance, chanceOf } from '../../data/world/chance.ts';
 import { type Relation, relations, relationsBetween } from '../../data/world/facts.ts';
 import { heldOutCombinations, isHeldOutColour, isHeldOutCount } from '../../data/world/held-out.ts';
+import { factsAbout, knowledgeSplits } from '../../data/world/knowledge.ts';
 import { ownColourOf } from '../../data/world/own-colours.ts';
 import type { WorldProfile } from '../../data/world/profile.ts';
 import { type Box, type Colour, colours, type Scene, type WorldObject } from '../../data/world/scene.ts';
@@ -136,6 +137,29 @@ export function generatePrompts(
 }
 
 const attempts = 400;
+
+/**
+ * Prompts that name nothing directly, `a photo of what a rider drives with the strength of the legs`, each asking for one
+ * thing: facts that training told (`seen`), others that it never did (`held-out`), or both; up to `limit`, in a drawn order.
+ */
+export function knowledgePrompts(
+  profile: WorldProfile,
+  { seed, limit, split }: { seed: number; limit: number; split: PromptSplit },
+): GenevalPrompt[] {
+  const splits = knowledgeSplits.filter((name) => split === 'any' || (name === 'train') === (split === 'seen'));
+  const all = profile.classes.flatMap((name) =>
+    splits.flatMap((each) =>
+      factsAbout(name, each).map(
+        (fact): GenevalPrompt => ({
+          tag: 'single_object',
+          prompt: `a photo of ${fact}`,
+          include: [{ class: name, count: 1 }],
+        }),
+      ),
+    ),
+  );
+  return chanceOf(seed, evaluationStreams.prompts).shuffle(all).slice(0, limit);
+}
 
 /**
  * A scene that shows exactly what a prompt asks for and nothing else.
