@@ -1,7 +1,7 @@
 /**
- * The loss of tokenizer training: pixels, codebook, commitment, entropy, and what a feature net sees. The quantizer's part is
- * the published `VectorQuantizer.forward`; the published code leaves the picture's part open, here it is the mean squared
- * error and, where asked for, a perceptual loss.
+ * The loss of tokenizer training: pixels, codebook, commitment, entropy, what a feature net sees, and what a discriminator
+ * takes for real. The quantizer's part is the published `VectorQuantizer.forward`; the published code leaves the picture's part
+ * open, here it is the mean squared error and, where asked for, a perceptual and an adversarial loss.
  */
 
 import type { VqConfig } from '../models/vq/config.ts';
@@ -25,6 +25,7 @@ import {
   stopGradient,
   subtract,
 } from '../tensor/index.ts';
+import { type AdversarialOptions, adversarialLosses, declareDiscriminator } from './adversarial-loss.ts';
 import { type PerceptualNet, perceptualLoss } from './perceptual-loss.ts';
 import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
@@ -59,11 +60,24 @@ export interface TokenizerShapes {
   readonly train?: TokenizerParts;
   /** Adds `weight` times the perceptual loss; default none. */
   readonly perceptual?: PerceptualNet & { readonly weight: number };
+  /**
+   * Adds `weight` times the adversarial loss, and trains the discriminator beside. Reads `adversarial [1]`, 0 or 1: at 0 both are
+   * left out, since a discriminator is of no use before pictures are nearly right. Default none.
+   */
+  readonly adversarial?: AdversarialOptions | undefined;
 }
 
 /** The stage that trains encoder, codebook and decoder on pictures in [−1, 1]. */
 export function tokenizerStage(config: VqConfig, shapes: TokenizerShapes, weights: QuantizerLossOptions = {}): Stage {
-  const { batch, imageSize, givenFeatures = false, reportPictures = false, warmUp = false, perceptual } = shapes;
+  const {
+    batch,
+    imageSize,
+    givenFeatures = false,
+    reportPictures = false,
+    warmUp = false,
+    perceptual,
+    adversarial,
+  } = shapes;
   const whole = shapes.train !== 'decoder';
   const { codebookDim, chMult } = config;
   const side = imageSize / 2 ** (chMult.length - 1);
@@ -83,11 +97,14 @@ export function tokenizerStage(config: VqConfig, shapes: TokenizerShapes, weight
         ? [{ name: 'pre_quant', dtype: 'float32', shape: [batch, codebookDim, side, side] } as const]
         : []),
       ...(warmUp ? [{ name: 'quantized', dtype: 'float32', shape: [1] } as const] : []),
+      ...(adversarial ? [{ name: 'adversarial', dtype: 'float32', shape: [1] } as const] : []),
     ],
-    trained: parameterShapes((declare) =>
-      whole ? declareAll(declare) : declareVqDecoder(within(declare, 'pixel_encoder'), config),
-    ),
-    loss: (declare, { picture, pre_quant, quantized: share }) => {
+    trained: parameterShapes((declare) => {
+      if (whole) declareAll(declare);
+      else declareVqDecoder(within(declare, 'pixel_encoder'), config);
+      if (adversarial) declareDiscriminator(declare, adversarial);
+    }),
+    loss: (declare, { picture, pre_quant, quantized: share, adversarial: on }) => {
       const { encoder, codebook, decoder } = declareAll(declare);
       const own = vqEncode(picture!, encoder, config);
       // The difference of two near numbers is exact, so the sum is what was given.
@@ -98,13 +115,24 @@ export function tokenizerStage(config: VqConfig, shapes: TokenizerShapes, weight
       const losses = quantizerLosses(quantized, weights);
       const seen = perceptual && perceptualLoss(reconstruction, picture!, declare, perceptual);
       const drawn = seen ? add(pixels, multiply(seen, perceptual.weight)) : pixels;
+      const judged =
+        adversarial && adversarialLosses(reconstruction, picture!, declareDiscriminator(declare, adversarial));
       const coded = [losses.codebook, losses.commitment, losses.entropy].reduce(add);
       const learned = add(drawn, share ? multiply(coded, reshape(share, [])) : coded);
+      const tokenizer = whole ? learned : drawn;
       return {
-        loss: whole ? learned : drawn,
+        loss: judged
+          ? add(
+              tokenizer,
+              multiply(add(multiply(judged.generator, adversarial.weight), judged.discriminator), reshape(on!, [])),
+            )
+          : tokenizer,
         reported: {
           recon_mse: pixels,
           ...(seen ? { perceptual_loss: seen } : {}),
+          ...(judged
+            ? { discriminator_loss: judged.discriminator, verdict_real: judged.real, verdict_drawn: judged.fake }
+            : {}),
           vq_loss: losses.codebook,
           commit_loss: losses.commitment,
           entropy_loss: losses.entropy,

@@ -7,6 +7,7 @@ import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
 import { declareAdapter, declareBase } from '../../models/star/parameters.ts';
 import { parameterShapes, within } from '../../nn/parameters.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { discriminatorPrefix } from '../adversarial-loss.ts';
 import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
@@ -57,14 +58,16 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
   const trained = isDecoderStage(stage) ? new Map<string, readonly number[]>() : trainedOf(recipe, stage, config);
   const size = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
   const all = countParts(shapes);
-  const learned = countParts(trained);
+  const beside = [...trained].filter(([name]) => name.startsWith(discriminatorPrefix));
+  const discriminator = beside.reduce((sum, [, shape]) => sum + size(shape), 0);
+  const learned = countParts(new Map([...trained].filter(([name]) => shapes.has(name))));
   const decoderRows = (decoder ?? []).map(({ part, shapes: own, role }) => {
     const parameters = [...own.values()].reduce((sum, shape) => sum + size(shape), 0);
     return { part, parameters, trained: role === 'trained' ? parameters : 0, role };
   });
   const run = runs(recipe, stage, decoder?.some(({ part }) => part === textEncoderPart) === false);
   let frozen = 0;
-  let count = 0;
+  let count = discriminator;
   for (const [name, shape] of shapes) {
     if (trained.has(name)) count += size(shape);
     else if (run(name)) frozen += size(shape);
@@ -77,6 +80,7 @@ export async function planStage(recipe: TrainingRecipe, stage: StageName, folder
     stage,
     parts: [
       ...[...all].map(([part, parameters]) => ({ part, parameters, trained: learned.get(part) ?? 0 })),
+      ...(discriminator > 0 ? [{ part: 'discriminator', parameters: discriminator, trained: discriminator }] : []),
       ...decoderRows.map(({ role: _, ...row }) => row),
     ],
     steps: settings.steps,
@@ -170,6 +174,7 @@ function trainedOf(
         batch: 1,
         imageSize: star.pixelEncoder.imageSize,
         train: recipe.stages.tokenizer!.train,
+        adversarial: recipe.stages.tokenizer!.adversarial,
       }).trained;
     case 'adapter':
       return parameterShapes((declare) => declareAdapter(declare, star.pixelAdapter));

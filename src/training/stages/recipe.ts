@@ -58,6 +58,15 @@ export const tokenizerRecipe = recipeSchema({
     .describe(
       'Of the perceptual loss: what the semantic encoder, which must be trained before, sees in pictures. Default 0: off.',
     ),
+  adversarial: z
+    .strictObject({
+      weight: z.number().positive().default(0.5).describe('Of the tokenizer’s share. Default 0.5, as LlamaGen.'),
+      from: share.default(0.5).describe('Part of the training after which it counts. Default 0.5.'),
+      channels: z.int().min(8).multipleOf(8).default(64).describe('Of the discriminator’s first layer. Default 64.'),
+      layers: whole(1).default(3).describe('Of the discriminator that halve the picture. Default 3, PatchGAN’s.'),
+    })
+    .optional()
+    .describe('The adversarial loss: a discriminator learns to tell drawn patches from real ones. Default none.'),
   quantizeFrom: share
     .default(0.1)
     .describe(

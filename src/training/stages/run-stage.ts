@@ -9,6 +9,7 @@ import { buildGenerationPrompt } from '../../models/star/prompt.ts';
 import type { DeviceRequest } from '../../runtime/index.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { type LoadOptions, StarModel } from '../../tasks/star-model.ts';
+import { discriminatorPrefix } from '../adversarial-loss.ts';
 import { TrainingError } from '../error.ts';
 import { ensureDecoder } from '../new-model/add-decoder.ts';
 import { saveLatentScale } from '../new-model/latent-scale.ts';
@@ -111,6 +112,9 @@ async function taskOf(
         entropyWeight: settings.entropyWeight,
         entropyTemperature: settings.entropyTemperature,
         perceptualWeight: settings.perceptualWeight,
+        ...(settings.adversarial
+          ? { adversarial: { ...settings.adversarial, from: Math.floor(settings.adversarial.from * steps) } }
+          : {}),
         train: settings.train,
         quantizeFrom: Math.floor(settings.quantizeFrom * steps),
         reviveEvery: settings.reviveEvery,
@@ -314,12 +318,10 @@ function* tokenizerTexts(world: World, recipe: TrainingRecipe): Generator<string
   }
 }
 
-/** Writes a finished training's weights, averaged ones where there are any, into the model. */
+/** Writes a finished training's weights, averaged ones where there are any, into the model; a discriminator is no part of it. */
 async function keepTrained(model: string, checkpoint: string, averaged: boolean): Promise<void> {
   const file = path.join(checkpoint, averaged ? 'average.safetensors' : 'weights.safetensors');
   await using weights = await openSafetensors(file);
-  await saveModel(
-    model,
-    new Map([...weights.entries.keys()].map((name) => [name, async () => (await weights.readFloat32(name)).data])),
-  );
+  const kept = [...weights.entries.keys()].filter((name) => !name.startsWith(discriminatorPrefix));
+  await saveModel(model, new Map(kept.map((name) => [name, async () => (await weights.readFloat32(name)).data])));
 }

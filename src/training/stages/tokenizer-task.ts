@@ -6,6 +6,8 @@ import { codebookName } from '../../models/vq/tokenizer.ts';
 import { toImages } from '../../tasks/pictures.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
+import { type AdversarialOptions, discriminatorPrefix } from '../adversarial-loss.ts';
+import { startValue } from '../new-model/start-value.ts';
 import type { TrainingTask } from '../task.ts';
 import { type TokenizerParts, tokenizerStage } from '../tokenizer-loss.ts';
 import { CodebookHealth } from './codebook-health.ts';
@@ -25,6 +27,8 @@ export interface TokenizerSettings extends Required<QuantizerLossOptions> {
   readonly quantizeFrom: number;
   /** Of the perceptual loss by the model's semantic encoder as it is; 0 leaves it out. */
   readonly perceptualWeight: number;
+  /** The adversarial loss, and the step from which on it counts. */
+  readonly adversarial?: (AdversarialOptions & { readonly from: number }) | undefined;
   /** The decoder alone is trained with codes from the first step on, and no code is revived. */
   readonly train: TokenizerParts;
   /** No code is revived in the last steps, from this one on: a code that has just moved makes pictures worse at first. */
@@ -43,11 +47,18 @@ export interface TokenizerData {
 export function tokenizerTask(model: StarModel, data: TokenizerData, settings: TokenizerSettings): TrainingTask {
   const { pixelEncoder } = model.folder.star;
   const { imageSize, codebookSize, codebookDim } = pixelEncoder;
-  const { batch, seed, accumulate, reviveUntil, perceptualWeight, train, ...others } = settings;
+  const { batch, seed, accumulate, reviveUntil, perceptualWeight, adversarial, train, ...others } = settings;
   const { quantizeFrom: warmUpSteps, reviveEvery: patience, ...weights } = others;
   const [quantizeFrom, reviveEvery] = train === 'all' ? [warmUpSteps, patience] : [0, 0];
   const perceptual = { qwen: model.folder.qwen, processor: model.imageProcessor, weight: perceptualWeight };
-  const shapes = { batch, imageSize, warmUp: true, train, ...(perceptualWeight > 0 ? { perceptual } : {}) };
+  const shapes = {
+    batch,
+    imageSize,
+    warmUp: true,
+    train,
+    ...(perceptualWeight > 0 ? { perceptual } : {}),
+    ...(adversarial ? { adversarial } : {}),
+  };
   const frozen =
     perceptualWeight > 0 || train === 'decoder'
       ? { declareFrozen: model.weights.declare, weightsFolder: model.weights.folder }
@@ -60,26 +71,34 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
   );
   const health = new CodebookHealth(codebookSize, codebookDim, seed);
   const codebook = `pixel_encoder.${codebookName}`;
-  const toFeeds = (pictures: readonly RgbImage[], quantized: boolean): Record<string, TensorValue> => {
+  const flag = (on: boolean): TensorValue => ({ dtype: 'float32', shape: [1], data: Float32Array.of(on ? 1 : 0) });
+  const toFeeds = (pictures: readonly RgbImage[], quantized: boolean, judged: boolean): Record<string, TensorValue> => {
     const values = new Float32Array(batch * 3 * imageSize ** 2);
     pictures.forEach((picture, index) => {
       values.set(imageToFloat(squareOf(picture, imageSize)), (index * values.length) / batch);
     });
     return {
       picture: { dtype: 'float32', shape: [batch, 3, imageSize, imageSize], data: values },
-      quantized: { dtype: 'float32', shape: [1], data: Float32Array.of(quantized ? 1 : 0) },
+      quantized: flag(quantized),
+      ...(adversarial ? { adversarial: flag(judged) } : {}),
     };
   };
   return {
     stage,
     configuration: { ...settings, data: data.description, sizes: pixelEncoder },
     ...frozen,
-    start: (name) => model.weights.read(name),
+    start: async (name, shape) =>
+      name.startsWith(discriminatorPrefix)
+        ? startValue(name, shape, model.folder, seed)
+        : await model.weights.read(name),
     openData: (cursor) =>
       StreamData.open(
         data.open,
         batch,
-        async (pictures, index) => toFeeds(pictures, Math.floor(index / accumulate) >= quantizeFrom),
+        async (pictures, index) => {
+          const step = Math.floor(index / accumulate);
+          return toFeeds(pictures, step >= quantizeFrom, adversarial !== undefined && step >= adversarial.from);
+        },
         cursor,
       ),
     observe: ({ codes, features }) => health.observe(codes!, features!),
@@ -102,7 +121,7 @@ export function tokenizerTask(model: StarModel, data: TokenizerData, settings: T
       const batches = wholeBatches(data.heldOut, batch);
       const results = await evaluation.run(
         access,
-        batches.map((pictures) => toFeeds(pictures, true)),
+        batches.map((pictures) => toFeeds(pictures, true, false)),
       );
       const pairs = batches.flatMap((pictures, at) => {
         const redrawn = toImages(results[at]!.reconstruction!);
