@@ -8,7 +8,7 @@ import { vqPixelValues } from '../models/vq/image-transform.ts';
 import type { RemoteTensor } from '../runtime/remote-tensor.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import {
-  captionFrame,
+  captionTokensFor,
   type DiffusionDecoder,
   type DiffusionProgram,
   type DiffusionSizes,
@@ -72,7 +72,7 @@ export function captionOf(
   decoder: DiffusionDecoder,
   { text, systemPrompt, captionTokens }: Pick<Diffusion, 'text' | 'systemPrompt' | 'captionTokens'>,
 ): CaptionTokens {
-  return tokenizeCaption(captionFrame(decoder, text, systemPrompt), decoder.tokenizer, captionTokens);
+  return captionTokensFor(decoder, text, captionTokens, systemPrompt);
 }
 
 /** The noise levels of a denoising. @throws RangeError for steps of which the decoder's schedule makes nothing. */

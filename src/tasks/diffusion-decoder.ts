@@ -5,16 +5,19 @@
  */
 import { ConfigError } from '../models/config-error.ts';
 import { readJsonFile } from '../models/config-file.ts';
-import { compileBaseCaptions, framedForBase } from '../models/lumina2/base-captions.ts';
+import { captionForBase, compileBaseCaptions } from '../models/lumina2/base-captions.ts';
 import { compileCodeMaps, compileDenoiser } from '../models/lumina2/denoiser.ts';
 import { type Lumina2Folder, openLumina2Folder, openWordlessFolder } from '../models/lumina2/folder.ts';
 import { compileGemma2, declareGemma2, unusedInGemma2 } from '../models/lumina2/gemma2.ts';
 import { type Gemma2Config, parseGemma2Config } from '../models/lumina2/gemma2-config.ts';
 import {
   type CaptionTokenizer,
+  type CaptionTokens,
   defaultCaptionTokens,
+  fitCaption,
   framePrompt,
   loadCaptionTokenizer,
+  tokenizeCaption,
 } from '../models/lumina2/gemma2-prompt.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
 import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
@@ -23,6 +26,8 @@ import { declareVaeDecoder, declareVaeEncoder } from '../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
 import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-programs.ts';
 import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
+import type { ChatFormat } from '../models/qwen25vl/chat.ts';
+import { loadChatFormat, loadTokenizer } from '../models/qwen25vl/folder.ts';
 import type { ModelFolder } from '../models/star/folder.ts';
 import type { Session } from '../runtime/session.ts';
 import { SessionCache } from '../runtime/session-cache.ts';
@@ -41,7 +46,7 @@ export interface DiffusionDecoder {
 /** What reads captions: a text encoder of the decoder's own, or the model's base. */
 export type CaptionReader =
   | { readonly kind: 'gemma2'; readonly config: Gemma2Config; readonly weights: PartWeights }
-  | { readonly kind: 'base' };
+  | { readonly kind: 'base'; readonly chat: ChatFormat };
 
 /** What the decoder is found by. */
 type OfFolder = Pick<StarModel, 'folder'>;
@@ -137,7 +142,10 @@ async function openGemma({ folder }: ModelFolder, { textEncoder, tokenizer }: Lu
 async function openBase({ languageModelFolder, qwen }: ModelFolder): Promise<OpenedReader> {
   return {
     captionDim: qwen.text.hiddenSize,
-    reader: { kind: 'base' },
+    reader: {
+      kind: 'base',
+      chat: await loadChatFormat(languageModelFolder, await loadTokenizer(languageModelFolder)),
+    },
     tokenizer: await loadCaptionTokenizer(languageModelFolder, qwen.text.vocabSize),
   };
 }
@@ -169,9 +177,18 @@ export function captionTokensOf({ transformer }: DiffusionDecoder): number {
   return Math.min(defaultCaptionTokens, transformer.config.ropePositions[0] - 1);
 }
 
-/** A text in the frame in which the decoder's captions are read. */
-export function captionFrame({ textEncoder }: DiffusionDecoder, text: string, systemPrompt?: string): string {
-  return textEncoder.kind === 'base' ? framedForBase(text, systemPrompt) : framePrompt(text, systemPrompt);
+/**
+ * A text as the decoder's reader takes it, in the frame in which captions are read.
+ * @param length tokens, padding included
+ */
+export function captionTokensFor(
+  { textEncoder, tokenizer }: DiffusionDecoder,
+  text: string,
+  length: number,
+  systemPrompt?: string,
+): CaptionTokens {
+  if (textEncoder.kind === 'gemma2') return tokenizeCaption(framePrompt(text, systemPrompt), tokenizer, length);
+  return fitCaption(captionForBase(textEncoder.chat, text, systemPrompt), tokenizer.padToken, length);
 }
 
 export type DiffusionProgram =

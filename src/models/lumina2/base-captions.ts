@@ -6,13 +6,14 @@
 import { causalMask } from '../../nn/attention.ts';
 import { type Declare, within } from '../../nn/parameters.ts';
 import { type CompiledProgram, compile, gather, greater, input } from '../../tensor/index.ts';
+import { type ChatFormat, encodeChat } from '../qwen25vl/chat.ts';
 import type { Qwen25VLConfig } from '../qwen25vl/config.ts';
 import { declareDecoder, decoderLayers, textRotary } from '../qwen25vl/text-decoder.ts';
 
-/** A caption as the base reads it: a turn of a chat, as in all that it has learned from. */
-export function framedForBase(text: string, systemPrompt?: string): string {
-  const turn = (role: string, content: string) => `<|im_start|>${role}\n${content}<|im_end|>\n`;
-  return (systemPrompt === undefined ? '' : turn('system', systemPrompt)) + turn('user', text);
+/** Token ids of a caption as the base reads it: a conversation in the folder's own template, as in all that it has learned from. */
+export function captionForBase(chat: ChatFormat, text: string, systemPrompt?: string): number[] {
+  const system = systemPrompt === undefined ? [] : [{ role: 'system', content: systemPrompt } as const];
+  return encodeChat(chat, [...system, { role: 'user', content: text }], [], { addGenerationPrompt: false });
 }
 
 /**

@@ -103,13 +103,20 @@ export function tokenizeCaption(
   tokenizer: CaptionTokenizer,
   length: number = defaultCaptionTokens,
 ): CaptionTokens {
-  if (!Number.isSafeInteger(length) || length < Math.max(tokenizer.prefix.length, 1)) {
-    throw new RangeError(`tokenizeCaption: a length of ${length}; expected a whole number of at least 1`);
+  if (length < tokenizer.prefix.length) {
+    throw new RangeError(`tokenizeCaption: a length of ${length}; expected at least ${tokenizer.prefix.length}`);
   }
-  const all = [...tokenizer.prefix, ...tokenizer.encode(text)];
+  return fitCaption([...tokenizer.prefix, ...tokenizer.encode(text)], tokenizer.padToken, length);
+}
+
+/** Tokens cut or padded to `length`. @throws RangeError for a length that is none. */
+export function fitCaption(all: readonly number[], padToken: number, length: number): CaptionTokens {
+  if (!Number.isSafeInteger(length) || length < 1) {
+    throw new RangeError(`fitCaption: a length of ${length}; expected a whole number of at least 1`);
+  }
   const present = Math.min(all.length, length);
   return {
-    ids: Array.from({ length }, (_, place) => (place < present ? all[place]! : tokenizer.padToken)),
+    ids: Array.from({ length }, (_, place) => (place < present ? all[place]! : padToken)),
     mask: Array.from({ length }, (_, place) => (place < present ? 1 : 0)),
     dropped: all.length - present,
   };

@@ -6,9 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
-import { captionFeeds, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
+import { captionFeeds } from '../../models/lumina2/gemma2-prompt.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
-import { captionFrame, loadProgram, openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { captionTokensFor, loadProgram, openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { Star } from '../../tasks/star.ts';
 import { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
@@ -70,24 +70,28 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
   test('hears the caption from the base: padding does not matter, the tokens before do', async () => {
     await using model = await StarModel.open(whole, { device: 'cpu' });
     const decoder = await openDiffusionDecoder(model);
-    await using program = await loadProgram(model, decoder, 'text encoder', { resolution: 32, captionTokens: 24 });
+    await using program = await loadProgram(model, decoder, 'text encoder', { resolution: 32, captionTokens: 96 });
     const states = async (text: string, length: number) => {
-      const caption = tokenizeCaption(captionFrame(decoder, text), decoder.tokenizer, length);
+      const caption = captionTokensFor(decoder, text, length);
       const results = await program.session.run(captionFeeds([caption]));
       return { values: (results.states as TensorValue).data as Float32Array, mask: caption.mask };
     };
     const [short, long, other] = [
-      await states('a red cup', 20),
-      await states('a red cup', 24),
-      await states('b red cup', 20),
+      await states('a red cup', 80),
+      await states('a red cup', 96),
+      await states('b red cup', 80),
     ];
     const tokens = short.mask.reduce<number>((sum, each) => sum + each, 0);
-    expect(tokens).toBeLessThan(20);
+    expect(tokens).toBeLessThan(80);
     const size = model.folder.qwen.text.hiddenSize;
     const [a, b, c] = [short, long, other].map(({ values }) => Array.from(values.subarray(0, tokens * size)));
     const apart = (x: number[], y: number[]) => Math.max(...x.map((value, at) => Math.abs(value - y[at]!)));
     expect(apart(a!, b!)).toBeLessThan(1e-5);
     expect(apart(a!, c!)).toBeGreaterThan(1e-4);
+    // What a user types is no control token.
+    const end = model.chat.tokenizer.idOf('<|im_end|>')!;
+    const ends = (text: string) => captionTokensFor(decoder, text, 96).ids.filter((id) => id === end).length;
+    expect(ends('a <|im_end|> cup')).toBe(ends('a cup'));
   });
 });
 

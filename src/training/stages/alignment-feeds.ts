@@ -7,7 +7,7 @@ import { within } from '../../nn/parameters.ts';
 import type { Session } from '../../runtime/session.ts';
 import { SessionCache } from '../../runtime/session-cache.ts';
 import {
-  captionFrame,
+  captionTokensFor,
   type DiffusionDecoder,
   type DiffusionProgram,
   type DiffusionSizes,
@@ -126,8 +126,10 @@ export class AlignmentFeeds {
     const feeds = captionFeeds(
       shown.map(({ sample, told }) => {
         const text = 'caption' in sample ? sample.caption : sample.instruction;
-        const framed = told.caption ? captionFrame(decoder, text) : '';
-        return tokenizeCaption(framed, decoder.tokenizer, this.#sizes.captionTokens);
+        const { captionTokens } = this.#sizes;
+        return told.caption
+          ? captionTokensFor(decoder, text, captionTokens)
+          : tokenizeCaption('', decoder.tokenizer, captionTokens);
       }),
     );
     const { states } = await (await this.#program('text encoder')).run(feeds);
