@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander';
 import { alignColumns } from '../evaluation/report.ts';
 import { follow } from '../tasks/task.ts';
-import { readRecipe } from '../training/recipe.ts';
+import { parseChange, type RecipeChange, readRecipe } from '../training/recipe.ts';
 import { planStage, type StagePlan } from '../training/stages/plan.ts';
 import { type StageName, stageNamesInOrder, trainingRecipeSchema } from '../training/stages/recipe.ts';
 import { runStage } from '../training/stages/run-stage.ts';
@@ -16,6 +16,7 @@ import { TrainingProgress } from './train-progress.ts';
 interface TrainValues extends CommonValues {
   readonly stage: StageName;
   readonly out: string;
+  readonly set?: readonly RecipeChange[];
   readonly resume?: boolean;
   readonly allowChanges?: boolean;
   readonly dryRun?: boolean;
@@ -31,6 +32,12 @@ export function trainCommand(): Command {
     .addOption(new Option('--stage <name>', 'The stage.').choices(stageNamesInOrder).makeOptionMandatory())
     .option('--out <dir>', 'Folder of the training: the model, and a folder for each stage. Default: out.', 'out')
     .option('--model <dir>', 'A model folder, in place of the model that the recipe makes or names.')
+    .addOption(
+      new Option(
+        '--set <key=value>',
+        'A value in place of the recipe’s, as stages.generation.steps=2000; repeatable. Default: the recipe as it is.',
+      ).argParser((text: string, before: readonly RecipeChange[] = []) => [...before, parseChange(text)]),
+    )
     .option('--dry-run', 'Print parameters, memory and steps, and train nothing. Default: train.')
     .option('--resume', 'Go on from the newest sound checkpoint. Default: begin, and refuse a folder that has one.')
     .option('--allow-changes', 'Go on though the recipe has changed. Default: refuse, and say what differs.');
@@ -38,7 +45,7 @@ export function trainCommand(): Command {
 }
 
 async function trainStage(file: string, values: TrainValues): Promise<void> {
-  const recipe = await readRecipe(file, trainingRecipeSchema);
+  const recipe = await readRecipe(file, trainingRecipeSchema, values.set);
   if (values.dryRun) {
     const plan = await planStage(recipe, values.stage, values.model);
     if (values.json) printJson(plan);

@@ -21,6 +21,33 @@ export interface FileWeights {
   readonly entries: ReadonlyMap<string, TensorEntry>;
 }
 
+/** Reads many parameters: each file is opened once, and closed with the reader. */
+export class WeightReader implements AsyncDisposable {
+  readonly #entries: ReadonlyMap<string, TensorEntry>;
+  readonly #opened = new Map<string, Promise<Checkpoint>>();
+
+  constructor({ entries }: Pick<FileWeights, 'entries'>) {
+    this.#entries = entries;
+  }
+
+  async read(name: string): Promise<Float32Array> {
+    const { file, name: stored } = requireEntry(this.#entries, name);
+    const checkpoint = this.#opened.get(file) ?? openCheckpoint(file);
+    this.#opened.set(file, checkpoint);
+    return (await (await checkpoint).readFloat32(stored)).data;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const checkpoint of this.#opened.values()) await (await checkpoint)[Symbol.asyncDispose]();
+  }
+}
+
+function requireEntry(entries: ReadonlyMap<string, TensorEntry>, name: string): TensorEntry {
+  const entry = entries.get(name);
+  if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
+  return entry;
+}
+
 /**
  * Weights at `entries`, which `matchEntries` found in `checkpoints`. The checkpoints may be closed afterwards.
  * @param folder holds all of their files: ONNX Runtime reads none outside of it.
@@ -31,20 +58,14 @@ export async function fileWeights(
   folder: string,
 ): Promise<FileWeights> {
   const strided = await readStrided(entries, checkpoints);
-  const entryOf = (name: string): TensorEntry => {
-    const entry = entries.get(name);
-    if (!entry) throw new Error(`internal: ${name} was not among the declared parameters`);
-    return entry;
-  };
   return {
     declare: (name, shape) => {
       const value = strided.get(name);
-      return value ? constant('float32', shape, value) : inPlace(name, shape, entryOf(name), folder);
+      return value ? constant('float32', shape, value) : inPlace(name, shape, requireEntry(entries, name), folder);
     },
     read: async (name) => {
-      const entry = entryOf(name);
-      await using checkpoint = await openCheckpoint(entry.file);
-      return (await checkpoint.readFloat32(entry.name)).data;
+      await using reader = new WeightReader({ entries });
+      return await reader.read(name);
     },
     folder,
     entries,

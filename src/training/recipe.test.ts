@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { completeSettings, parseRecipe, readRecipe, recipeFields, recipeSchema } from './recipe.ts';
+import { completeSettings, parseChange, parseRecipe, readRecipe, recipeFields, recipeSchema } from './recipe.ts';
 
 const schema = recipeSchema({
   stage: z.literal('small'),
@@ -16,6 +16,42 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'starstack-recipe-'));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
+
+describe('values in place of a recipe’s', () => {
+  const read = (text: string, ...changes: string[]) => parseRecipe(text, schema, 'r.yaml', changes.map(parseChange));
+
+  it('are put in before it is checked, the last of a key wins', () => {
+    const recipe = read(sound, 'steps=7', 'data.share=0.5', 'steps=9');
+    expect(recipe).toMatchObject({ steps: 9, data: { folder: 'here', share: 0.5 } });
+    expect(read('stage: small\nsteps: 1\nbatch: 1\nlearningRate: 1\n', 'data={ folder: there }').data.folder).toBe(
+      'there',
+    );
+  });
+
+  it('leave what shares an alias as it is', () => {
+    const aliases = z.strictObject({
+      a: z.strictObject({ n: z.number() }),
+      b: z.array(z.strictObject({ n: z.number() })),
+    });
+    const text = 'a: &it { n: 1 }\nb: [*it, *it]\n';
+    const recipe = parseRecipe(text, aliases, 'r.yaml', [parseChange('b.1.n=2')]);
+    expect(recipe).toEqual({ a: { n: 1 }, b: [{ n: 1 }, { n: 2 }] });
+    expect(() => parseRecipe(text, aliases, 'r.yaml', [parseChange('b.2.n=2')])).toThrow(
+      /2: expected a place from 0 to 1/,
+    );
+  });
+
+  it.each([
+    ['no value', 'steps', /^steps: expected KEY=VALUE/],
+    ['an empty key', 'data..share=1', /expected KEY=VALUE/],
+    ['no YAML', 'steps=[1', /^steps: the value is not YAML/],
+    ['a key that is none', 'data.shade=1', /^r\.yaml: data\.shade: there is no such key$/],
+    ['a key of JavaScript’s own', '__proto__.x=1', /__proto__/],
+    ['a part of a number', 'steps.more=1', /^more: expected a part of an object or a list, got one of 100$/],
+  ])('refuses %s', (_, change, message) => {
+    expect(() => read(sound, change)).toThrow(message);
+  });
+});
 
 describe('recipes', () => {
   it('reads a file and fills in the defaults', async () => {

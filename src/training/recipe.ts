@@ -1,6 +1,6 @@
 /** Recipes of trainings: what every stage's recipe has, as one schema with its documentation, and reading them from YAML. */
 import { readFile } from 'node:fs/promises';
-import { parseDocument } from 'yaml';
+import { parseDocument, parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { TrainingError } from './error.ts';
 import { schedules } from './schedule.ts';
@@ -106,13 +106,60 @@ export function completeSettings(settings: TrainerSettings): CompleteSettings {
   throw new TrainingError('training_option_invalid', problems.map(String).join('; '), { problems });
 }
 
+/** A value that is put into a recipe before it is checked, in place of the file's. */
+export interface RecipeChange {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
+/**
+ * @param text `stages.generation.steps=2000`: a key with dots (in a list the place, from 0), and a value in YAML
+ * @throws TrainingError `recipe_invalid` for a text without a key, and for a value that is not YAML
+ */
+export function parseChange(text: string): RecipeChange {
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || key.split('.').includes('')) {
+    throw new TrainingError('recipe_invalid', `${text}: expected KEY=VALUE, the key as stages.generation.steps`);
+  }
+  try {
+    return { path: key.split('.'), value: parseYaml(value!) };
+  } catch (cause) {
+    const [reason] = (cause as Error).message.split('\n');
+    throw new TrainingError('recipe_invalid', `${key}: the value is not YAML: ${reason}`, {}, { cause });
+  }
+}
+
+/** The value with a part replaced; nothing is changed in place, since parts that YAML's aliases share are one object. */
+function changed(inner: unknown, [key, ...rest]: readonly string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  if (Array.isArray(inner)) {
+    const place = Number(key);
+    if (!/^\d+$/.test(key) || place >= inner.length) {
+      throw new TrainingError('recipe_invalid', `${key}: expected a place from 0 to ${inner.length - 1} in a list`);
+    }
+    return inner.with(place, changed(inner[place], rest, value));
+  }
+  if (inner !== null && inner !== undefined && typeof inner !== 'object') {
+    const message = `${key}: expected a part of an object or a list, got one of ${JSON.stringify(inner)}`;
+    throw new TrainingError('recipe_invalid', message);
+  }
+  const entries = Object.entries(inner ?? {});
+  const own = entries.find(([name]) => name === key)?.[1];
+  return Object.fromEntries([...entries.filter(([name]) => name !== key), [key, changed(own, rest, value)]]);
+}
+
 /**
  * Reads a recipe.
  * @param path a YAML file; one document, without anchors that repeat themselves
+ * @param changes put into it first, in order
  * @throws TrainingError `recipe_invalid`: the file cannot be read, is not YAML, has a key that no field has or a value out
  * of its range; the message has a line for each problem with the file, the key, what was expected and what was got
  */
-export async function readRecipe<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.output<Schema>> {
+export async function readRecipe<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  changes: readonly RecipeChange[] = [],
+): Promise<z.output<Schema>> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -120,11 +167,16 @@ export async function readRecipe<Schema extends z.ZodType>(path: string, schema:
     const message = `${path}: cannot be read (${(cause as Error).message})`;
     throw new TrainingError('recipe_invalid', message, { file: path }, { cause });
   }
-  return parseRecipe(text, schema, path);
+  return parseRecipe(text, schema, path, changes);
 }
 
 /** Like `readRecipe`, from text; `file` names it in messages. */
-export function parseRecipe<Schema extends z.ZodType>(text: string, schema: Schema, file: string): z.output<Schema> {
+export function parseRecipe<Schema extends z.ZodType>(
+  text: string,
+  schema: Schema,
+  file: string,
+  changes: readonly RecipeChange[] = [],
+): z.output<Schema> {
   const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
   const fault = document.errors[0] ?? document.warnings[0];
   if (fault) throw new TrainingError('recipe_invalid', `${file}: is not YAML: ${fault.message}`, { file });
@@ -135,9 +187,10 @@ export function parseRecipe<Schema extends z.ZodType>(text: string, schema: Sche
   } catch (cause) {
     throw new TrainingError('recipe_invalid', `${file}: ${(cause as Error).message}`, { file }, { cause });
   }
-  const parsed = schema.safeParse(value ?? {});
+  const whole = changes.reduce<unknown>((inner, change) => changed(inner, change.path, change.value), value ?? {});
+  const parsed = schema.safeParse(whole);
   if (parsed.success) return parsed.data;
-  const problems = problemsOf(parsed.error, value ?? {});
+  const problems = problemsOf(parsed.error, whole);
   throw new TrainingError('recipe_invalid', problems.map((problem) => `${file}: ${problem}`).join('\n'), {
     file,
     problems,

@@ -84,13 +84,7 @@ function starJson(settings: ResolvedModelSettings, languageModelPath: string) {
       input_dim: tokenizer.codebookDim,
       n_embed: text.hiddenSize,
     },
-    // As published where there is one stack.
-    stacked_ar:
-      settings.stacks.length === 1 && typeof settings.stacks[0] === 'number'
-        ? { num_layers: settings.stacks[0] }
-        : settings.stacks.map((stack) =>
-            typeof stack === 'number' ? { num_layers: stack } : { num_layers: stack.layers, tasks: stack.tasks },
-          ),
+    stacked_ar: stacksJson(settings.stacks),
     pixel_output_head: { image_token_size: tokenizer.codebookSize, n_embed: text.hiddenSize },
     ...(settings.sampling && {
       sampling: { generate: samplingJson(settings.sampling.generate), edit: samplingJson(settings.sampling.edit) },
@@ -98,6 +92,14 @@ function starJson(settings: ResolvedModelSettings, languageModelPath: string) {
     reasoning_suffix: settings.reasoningSuffix,
     torch_dtype: dtype,
   };
+}
+
+/** `stacked_ar`, as published where there is one stack. */
+export function stacksJson(stacks: ResolvedModelSettings['stacks']): unknown {
+  if (stacks.length === 1 && typeof stacks[0] === 'number') return { num_layers: stacks[0] };
+  return stacks.map((stack) =>
+    typeof stack === 'number' ? { num_layers: stack } : { num_layers: stack.layers, tasks: stack.tasks },
+  );
 }
 
 /** JSON leaves out what is undefined. */

@@ -49,11 +49,7 @@ export async function createModelFolder(
   const checkpoints = path.join(folder, 'checkpoints');
   const languageModel = path.join(checkpoints, configurations.languageModel);
   const checkpointFile = path.join(checkpoints, `STAR-${resolved.name}.safetensors`);
-  await mkdir(folder, { recursive: true });
-  if ((await readdir(folder)).length > 0) {
-    const message = `new model: ${folder}: expected an empty folder or none; choose another place`;
-    throw new TrainingError('training_option_invalid', message, { folder });
-  }
+  await requireEmpty(folder);
   await mkdir(languageModel, { recursive: true });
   for (const [name, content] of Object.entries(configurations.languageModelFiles)) {
     await writeText(path.join(languageModel, name), content);
@@ -72,6 +68,14 @@ export async function createModelFolder(
   await writeText(path.join(folder, `STAR_${resolved.name}.json`), configurations.starFile);
   const parts = countParts(shapes);
   return { folder, checkpointFile, parameters: [...parts.values()].reduce((a, b) => a + b, 0), parts };
+}
+
+/** Makes a folder. @throws TrainingError when it is there and holds something. */
+export async function requireEmpty(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  if ((await readdir(folder)).length === 0) return;
+  const message = `new model: ${folder}: expected an empty folder or none; choose another place`;
+  throw new TrainingError('training_option_invalid', message, { folder });
 }
 
 /** Name and shape of every parameter of a model. */

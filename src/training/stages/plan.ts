@@ -12,6 +12,7 @@ import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
 import { decoderConfigurations } from '../new-model/decoder-configurations.ts';
+import { derivedModel } from '../new-model/derive-model.ts';
 import { countParts, modelShapes } from '../new-model/new-model.ts';
 import { type DecoderConfig, publishedDecoder } from '../new-model/published-decoder.ts';
 import type { ModelConfig } from '../new-model/start-value.ts';
@@ -104,6 +105,7 @@ async function configOf(recipe: TrainingRecipe, folder: string | undefined): Pro
   const place = folder ?? (typeof recipe.model === 'string' ? recipe.model : undefined);
   if (place !== undefined) return openModelFolder(place);
   if (typeof recipe.model === 'string') throw new Error('internal: a model that is a folder has a place');
+  if ('from' in recipe.model) return derivedModel(recipe.model);
   return configurationsOf(recipe.model, tokenizerFile({ tokens: [], merges: [] }));
 }
 

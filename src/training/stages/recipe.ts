@@ -10,6 +10,7 @@ import {
 import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
 import { pixelLosses } from '../autoencoder-loss.ts';
 import { decoderSettingsSchema } from '../new-model/decoder-settings.ts';
+import { derivedModelSchema } from '../new-model/derive-model.ts';
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
 import { recipeSchema } from '../recipe.ts';
@@ -30,6 +31,20 @@ const worldSchema = z
     return z.NEVER;
   })
   .describe('The closed world: a base profile, and what differs from it.');
+
+const folderSchema = z.string().min(1);
+
+/** One of three forms, told apart first: a union would say of a wrong field no more than that none of the forms fits. */
+const modelSchema = z
+  .union([z.string(), z.looseObject({})], 'expected a folder, or settings of a model')
+  .transform((value, context) => {
+    const form = typeof value === 'string' ? folderSchema : 'from' in value ? derivedModelSchema : modelSettingsSchema;
+    const parsed = form.safeParse(value);
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues) context.addIssue({ ...issue } as never);
+    return z.NEVER;
+  })
+  .describe('Sizes of a new model, parts of another for a new one, or the folder of one that is there.');
 
 const pictureData = z
   .strictObject({ train: imageTextSchema, heldOut: imageTextSchema })
@@ -268,9 +283,7 @@ export const instructionRecipe = recipeSchema({
 });
 
 export const trainingRecipeSchema = z.strictObject({
-  model: z
-    .union([modelSettingsSchema, z.string().min(1)])
-    .describe('Sizes of a new model, or the folder of one that is there.'),
+  model: modelSchema,
   world: worldSchema.default(nanoWorld),
   decoder: decoderSettingsSchema.optional(),
   vocabularyScenes: whole(1)

@@ -1,5 +1,5 @@
 /** Runs one stage of a recipe on a model folder, and puts what it learned into the model. */
-import { stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { openSafetensors } from '../../checkpoint/safetensors.ts';
 import { pictureConversations, textConversations } from '../../data/world/conversations.ts';
@@ -12,6 +12,7 @@ import { type LoadOptions, StarModel } from '../../tasks/star-model.ts';
 import { discriminatorPrefix } from '../adversarial-loss.ts';
 import { TrainingError } from '../error.ts';
 import { ensureDecoder } from '../new-model/add-decoder.ts';
+import { deriveModelFolder } from '../new-model/derive-model.ts';
 import { saveLatentScale } from '../new-model/latent-scale.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
 import { requireSavable, saveModel } from '../new-model/save-model.ts';
@@ -290,22 +291,28 @@ const previewPrompts = [
 /** The folder that the recipe names, or a new model in `<folder>/model`. */
 async function modelFolder(recipe: TrainingRecipe, world: () => Promise<World>, folder: string): Promise<string> {
   if (typeof recipe.model === 'string') return recipe.model;
+  const { model } = recipe;
   const made = path.join(folder, 'model');
-  const there = await stat(path.join(made, `STAR_${recipe.model.name}.json`)).catch(() => undefined);
-  if (there) return made;
+  // A model's configuration is written last.
+  const there = await readdir(made).catch(() => []);
+  if (there.some((name) => /^STAR_.*\.json$/.test(name))) return made;
+  if ('from' in model) {
+    await deriveModelFolder(made, model);
+    return made;
+  }
   // Each word of a place must be one token.
-  const wholeWords = [...roleNames, ...placeWords(fullWorld, recipe.model.tokenizer.gridSize)];
-  const { vocabularySize } = recipe.model.text;
-  const tokenizer = trainTokenizer(tokenizerTexts(await world(), recipe), { vocabularySize, wholeWords });
-  await createModelFolder(made, recipe.model, { tokenizer });
+  const { gridSize } = model.tokenizer;
+  const wholeWords = [...roleNames, ...placeWords(fullWorld, gridSize)];
+  const { vocabularySize } = model.text;
+  const texts = tokenizerTexts(await world(), gridSize, recipe.vocabularyScenes);
+  await createModelFolder(made, model, { tokenizer: trainTokenizer(texts, { vocabularySize, wholeWords }) });
   return made;
 }
 
 /** What the tokenizer of texts is trained on: the world's own talk. */
-function* tokenizerTexts(world: World, recipe: TrainingRecipe): Generator<string> {
-  const grid = typeof recipe.model === 'string' ? 8 : recipe.model.tokenizer.gridSize;
+function* tokenizerTexts(world: World, grid: number, scenes: number): Generator<string> {
   const options = conversationOptions(world, grid, 'exclude');
-  for (let index = 0; index < recipe.vocabularyScenes; index++) {
+  for (let index = 0; index < scenes; index++) {
     const scene = (turn: number) => world.scene(7, 64 * index + turn, 'exclude');
     const sources = [pictureConversations(scene(0), index, options), textConversations(scene, index, options)];
     for (const source of sources) {
