@@ -64,7 +64,7 @@ describe('a model derived from another', () => {
     expect(ours!.tokenIds).toEqual(theirs!.tokenIds);
   });
 
-  test('with another codebook has a new tokenizer and adapter too', async () => {
+  test('with a codebook of its own has a new tokenizer and adapter too', async () => {
     const { folder, kept } = await derive('codes', { codebookSize: 40 });
     expect(kept).toEqual({ base: true, tokenizer: false, adapter: false, stack: false, head: false });
     expect((await openModelFolder(folder)).star.pixelEncoder.codebookSize).toBe(40);

@@ -24,11 +24,11 @@ export const derivedModelSchema = z
       .min(1)
       .max(1 << 20)
       .optional()
-      .describe('Codes; with another number the tokenizer and the adapter start anew. Default: as there.'),
+      .describe('Codes of a tokenizer that starts anew, and the adapter with it. Default: both are kept.'),
   })
   .describe(
-    'A new model with the base and the semantic encoder of another, its tokenizer and adapter where the codebook stays, and ' +
-      'new stacks and head. A diffusion decoder is left behind.',
+    'A new model with the base, the semantic encoder, the tokenizer and the adapter of another, and new stacks and head. A ' +
+      'diffusion decoder is left behind.',
   );
 
 export type DerivedModelSettings = z.output<typeof derivedModelSchema>;
@@ -81,8 +81,7 @@ export async function deriveModelFolder(folder: string, settings: DerivedModelSe
     if (!languageModelFiles.test(name)) continue;
     await copyFile(path.join(source.languageModelFolder, name), path.join(languageModel, name));
   }
-  const sameCodes = derived.star.pixelEncoder.codebookSize === source.star.pixelEncoder.codebookSize;
-  const kept = sameCodes ? /^(?:llm|pixel_encoder|pixel_adapter)\./ : /^llm\./;
+  const kept = settings.codebookSize === undefined ? /^(?:llm|pixel_encoder|pixel_adapter)\./ : /^llm\./;
   const typeOf = (name: string) => weightTypes.find((type) => type === weights.entries.get(name)?.dtype);
   const common = typeOf([...weights.entries.keys()].find((name) => name.startsWith('llm.'))!) ?? 'float32';
   const checkpoint = path.basename(source.checkpointFile).replace(/\.pt$/, '.safetensors');
