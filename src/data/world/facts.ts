@@ -3,6 +3,7 @@
  * careful person could dispute (a place on the border of two thirds, a size between small and large) is `null` and never
  * said nor asked. Captions, questions and edits all take their facts from here.
  */
+import { ownColourOf } from './own-colours.ts';
 import type { Box, Colour, Scene, Style, WorldObject } from './scene.ts';
 
 /** The relations of GenEval's prompts. */
@@ -95,6 +96,8 @@ export interface Group {
   readonly things: readonly Thing[];
   /** The colour of all of them; `null` when they differ or show their own colours. */
   readonly colour: Colour | null;
+  /** The colour that most of each of them has, their own or the one they were given; `null` when they differ. */
+  readonly seenColour: Colour | null;
   readonly size: Size | null;
   readonly place: Place | null;
 }
@@ -131,6 +134,9 @@ export function factsOf(scene: Scene): Facts {
       class: name,
       things: members,
       colour: shared(members.map((thing) => thing.object.colour)),
+      seenColour: shared(
+        members.map(({ object }) => object.colour ?? ownColourOf(object.style, object.sprite) ?? null),
+      ),
       size: shared(members.map((thing) => thing.size)),
       place: shared(members.map((thing) => thing.place)),
     }),

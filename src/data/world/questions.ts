@@ -53,6 +53,8 @@ export interface QuestionOptions {
   readonly classes?: readonly string[];
   /** The classes in order of how often they occur, the most frequent first; without it `popular` is as `random`. */
   readonly popularity?: readonly string[];
+  /** Whether the colour of things in their own may be asked after: pictures show it, captions do not tell. Default true. */
+  readonly ownColours?: boolean;
 }
 
 type Asked = Omit<Question, 'kind'>;
@@ -60,7 +62,7 @@ type Asker = (chance: Chance, facts: Facts, options: QuestionOptions) => Asked |
 
 /**
  * A question about the scene; the same (scene, seed, kind, options) gives the same one. Without `kind`, one by chance of
- * those that the scene allows; with a kind that it does not allow (the colour of a thing with its own colours), `null`.
+ * those that the scene allows; with a kind that it does not allow (a place, where nothing is), `null`.
  */
 export function askQuestion(scene: Scene, seed: number, kind: QuestionKind, options?: QuestionOptions): Question | null;
 export function askQuestion(scene: Scene, seed: number, kind?: undefined, options?: QuestionOptions): Question;
@@ -181,12 +183,13 @@ function isThe(group: Group): string {
   return `${be === 'is' ? 'Is' : 'Are'} ${the}`;
 }
 
-function askColour(chance: Chance, facts: Facts): Asked | null {
-  const coloured = facts.groups.filter((group) => group.colour !== null);
+function askColour(chance: Chance, facts: Facts, { ownColours = true }: QuestionOptions): Asked | null {
+  const coloured = facts.groups.filter((group) => (ownColours ? group.seenColour : group.colour) !== null);
   if (coloured.length === 0) return null;
   const group = chance.pick(coloured);
   const { the, be } = subjectOf(group);
-  if (chance.happens(0.4)) {
+  // Which colour a thing has by nature can be said; that it has no other could be disputed.
+  if (group.colour !== null && chance.happens(0.4)) {
     const answer = chance.happens(0.5);
     const colour = answer ? group.colour! : chance.pick(colours.filter((other) => other !== group.colour));
     return yesNo(chance, [`${isThe(group)} ${colour}?`, `${isThe(group)} of the color ${colour}?`], answer);
@@ -199,7 +202,7 @@ function askColour(chance: Chance, facts: Facts): Asked | null {
       `What is the color of ${the}?`,
       `In which color ${be} ${the} drawn?`,
     ]),
-    answer: group.colour!,
+    answer: group.seenColour!,
   };
 }
 

@@ -40,7 +40,7 @@ export const worldObjectSchema = z.strictObject({
   /** Code points of the emoji in lower-case hexadecimal, joined by `-`: `1f34e`. */
   sprite: z.string().regex(/^[0-9a-f]+(-[0-9a-f]+)*$/),
   style: z.enum(styles),
-  /** `null` leaves the sprite its own colours; nothing is asked about them. */
+  /** `null` leaves the sprite its own colours. */
   colour: z.enum(colours).nullable(),
   /** Where the sprite's square is drawn. */
   box: boxSchema,

@@ -92,7 +92,7 @@ function questionTask(scene: Scene, seed: number, chance: Chance): Omit<TextTask
   const answerable: readonly QuestionKind[] =
     caption === 'free' ? ['existence', 'count'] : ['existence', 'count', 'colour', 'background'];
   for (const kind of chance.shuffle(answerable)) {
-    const asked = askQuestion(scene, seed, kind);
+    const asked = askQuestion(scene, seed, kind, { ownColours: false });
     if (!asked) continue;
     return { prompt: `${sentence(describeScene(scene, seed, caption))} ${asked.question}`, answer: asked.answer };
   }
