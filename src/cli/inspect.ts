@@ -7,7 +7,7 @@ import { alignColumns } from '../evaluation/report.ts';
 import { openDiffusionDecoder } from '../tasks/diffusion-decoder.ts';
 import { fingerprintOf } from '../tasks/recipe.ts';
 import { StarModel } from '../tasks/star-model.ts';
-import { estimateMemory } from './memory.ts';
+import { type DecoderMemory, estimateDecoderMemory, estimateMemory } from './memory.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';
 import { formatBytes, formatCount, printJson } from './output.ts';
 import { printable } from './printable.ts';
@@ -68,6 +68,7 @@ interface DecoderReport {
   readonly present: boolean;
   readonly supported: boolean;
   readonly folder?: string;
+  readonly memory?: DecoderMemory;
   /** Why it is not supported though it is there. */
   readonly problem?: string;
 }
@@ -79,8 +80,8 @@ async function describeDecoder(model: StarModel): Promise<DecoderReport> {
   const found = { named: true, present: pixelDecoder.present, folder: path.relative(folder, pixelDecoder.folder) };
   if (!pixelDecoder.present) return { ...found, supported: false };
   try {
-    await openDiffusionDecoder(model);
-    return { ...found, supported: true };
+    const decoder = await openDiffusionDecoder(model);
+    return { ...found, supported: true, memory: estimateDecoderMemory(model, decoder) };
   } catch (error) {
     if (!StarError.isInstance(error)) throw error;
     return { ...found, supported: false, problem: error.message };
@@ -177,12 +178,23 @@ function decoderCell({ named, present, supported, folder, problem }: DecoderRepo
   return `${folder}: ${supported ? 'for --decoder diffusion' : `cannot be used: ${problem}`}`;
 }
 
-function formatMemory({ memory, configuration }: Report): string {
+function formatMemory({ memory, configuration, diffusionDecoder }: Report): string {
   const context = formatCount(configuration.base.maxPositionEmbeddings);
   const head = ['task', 'weights as float32', 'caches a token', `caches of ${context} tokens`, 'together'];
   const rows = memory.map((each) => [
     each.task,
     ...[each.weights, each.cachePerToken, each.cacheLongest, each.total].map(formatBytes),
   ]);
-  return alignColumns([head, ...rows], [1, 2, 3, 4]);
+  return alignColumns([head, ...rows], [1, 2, 3, 4]) + formatDecoderMemory(diffusionDecoder);
+}
+
+function formatDecoderMemory({ memory }: DecoderReport): string {
+  if (!memory) return '';
+  const { textEncoder, transformer, autoencoder, atOnce } = memory;
+  const parts = [
+    `text encoder ${formatBytes(textEncoder)}`,
+    `transformer ${formatBytes(transformer)}`,
+    `autoencoder ${formatBytes(autoencoder)}`,
+  ];
+  return `  with --decoder diffusion ${formatBytes(atOnce)} more: one part at a time of ${parts.join(', ')}\n`;
 }
