@@ -226,7 +226,7 @@ describe('inspect', () => {
     const json = jsonOf<{
       parts: { name: string; parameters: number; bytes: number }[];
       memory: { task: string; weights: number; cachePerToken: number; cacheLongest: number }[];
-      diffusionDecoder: object;
+      diffusionDecoder: { memory: Record<string, number> };
       threads: number;
     }>(await starstack.run(['inspect', models.a, '--json', '--device', 'cpu', '--threads', '1']));
     const parts = Object.fromEntries(json.parts.map((part) => [part.name, part]));
@@ -238,6 +238,10 @@ describe('inspect', () => {
     expect(memory.understand).toMatchObject({ weights: sum, cachePerToken: 3 * 2 * 2 * 16 * 4 });
     expect(memory.edit).toMatchObject({ cachePerToken: 2 * 5 * 2 * 2 * 16 * 4, cacheLongest: 4096 * 2560 });
     expect(json.diffusionDecoder).toMatchObject({ named: true, present: true, supported: true });
+    const { atOnce, ...parts } = json.diffusionDecoder.memory;
+    expect(Object.keys(parts)).toEqual(['textEncoder', 'transformer', 'autoencoder']);
+    expect(Math.min(...Object.values(parts))).toBeGreaterThan(0);
+    expect(atOnce).toBe(Math.max(...Object.values(parts)));
     expect(json.threads).toBe(1);
   });
 
