@@ -27,10 +27,6 @@ variant() {
 }
 
 variant stacked-4 2000
-variant stacked-1 3640 'model.stacks=[1]'
-variant stacked-2 2840 'model.stacks=[2]'
-variant stacked-6 1550 'model.stacks=[6]'
-variant random-start 2000 stages.generation.start=random
 # Adapter and head alone: gradients go through the frozen base.
 variant adapter-and-head 2840 'model.stacks=[0]' stages.generation.train=all
 # All weights, the base's too: what it understood is asked after.
@@ -39,6 +35,10 @@ if is_wanted unfrozen; then
   "${star[@]}" evaluate emoji-understanding --model "$out/unfrozen/model" --limit 150 --seed 100 --json \
     > "$out/unfrozen/understanding.json"
 fi
+variant random-start 2000 stages.generation.start=random
+variant stacked-1 3640 'model.stacks=[1]'
+variant stacked-2 2840 'model.stacks=[2]'
+variant stacked-6 1550 'model.stacks=[6]'
 
 for codes in 512 1024 2048 4096 8192 16384; do
   name=codebook-$codes
