@@ -39,6 +39,7 @@ export function serveCommand(): Command {
     { flags: '--max-pixels <n>', number: true },
     { flags: '--allow-host <name...>' },
     { flags: '--allow-origin <origin...>' },
+    { flags: '--allow-image-origin <origin...>' },
   ])
     .option(
       '--api-key-file <file>',

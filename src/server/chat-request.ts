@@ -23,7 +23,11 @@ const { maxNewTokens, temperature, topP, topK, repetitionPenalty, seed } = under
 const limit = maxNewTokens.unwrap().optional();
 
 export const chatRequestSchema = z.strictObject({
-  messages: z.array(message).min(1).max(256).describe('The conversation; pictures as data URLs.'),
+  messages: z
+    .array(message)
+    .min(1)
+    .max(256)
+    .describe('The conversation; pictures as data URLs, or at URLs of listed origins.'),
   model: z.string().optional().describe('The id that /v1/models gives. Default: the one that is served.'),
   max_completion_tokens: limit.describe('Longest answer, in tokens. Default 256.'),
   max_tokens: limit.describe('Older name of max_completion_tokens.'),

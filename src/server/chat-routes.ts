@@ -9,7 +9,7 @@ import { parseBody, requireModel } from './body.ts';
 import { type ChatRequest, chatOptions, chatRequestSchema } from './chat-request.ts';
 import { EventStream } from './event-stream.ts';
 import type { Exchange, ServerContext } from './exchange.ts';
-import { decodeLimits, inspectPictures, readImageUrl } from './picture-input.ts';
+import { decodeLimits, inspectPictures, type PictureUrl, readImageUrls } from './picture-input.ts';
 
 /** A conversation whose pictures are still files. */
 type PendingPart =
@@ -31,7 +31,7 @@ export async function answerChat(
   const model = star.model.folder.star.modelName;
   requireModel(request.model, model);
   const options = chatOptions(request);
-  const messages = pendingMessages(request, context);
+  const messages = await pendingMessages(request, context, exchange.signal);
   const pictures = messages.flatMap(({ content }) =>
     typeof content === 'string' ? [] : content.flatMap((part) => (part.type === 'image' ? [part.bytes] : [])),
   );
@@ -125,21 +125,30 @@ function usageOf({ promptTokens, tokenIds }: TextAnswer) {
   };
 }
 
-function pendingMessages(request: ChatRequest, { options }: ServerContext): PendingMessage[] {
-  return request.messages.map(({ role, content }, index) => ({
+async function pendingMessages(
+  request: ChatRequest,
+  { options }: ServerContext,
+  signal: AbortSignal,
+): Promise<PendingMessage[]> {
+  const urls: PictureUrl[] = [];
+  for (const [index, { content }] of request.messages.entries()) {
+    if (typeof content === 'string') continue;
+    for (const [place, part] of content.entries()) {
+      if (part.type === 'text') continue;
+      const { image_url: image } = part;
+      const param = `messages.${index}.content.${place}.image_url`;
+      urls.push({ url: typeof image === 'string' ? image : image.url, param });
+    }
+  }
+  const files = (await readImageUrls(urls, options, signal)).values();
+  return request.messages.map(({ role, content }) => ({
     role: role === 'developer' ? 'system' : role,
     content:
       typeof content === 'string'
         ? content
-        : content.map((part, place): PendingPart => {
-            if (part.type === 'text') return part;
-            const { image_url: image } = part;
-            const param = `messages.${index}.content.${place}.image_url`;
-            return {
-              type: 'image',
-              bytes: readImageUrl(typeof image === 'string' ? image : image.url, param, options),
-            };
-          }),
+        : content.map(
+            (part): PendingPart => (part.type === 'text' ? part : { type: 'image', bytes: files.next().value! }),
+          ),
   }));
 }
 

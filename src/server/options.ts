@@ -1,6 +1,11 @@
 /** What can be set about a server: the command line and the library check it with this schema. */
 import { z } from 'zod';
 
+/** Whether a text is an origin as `URL.origin` writes it. */
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 const mebibytes = z.number().positive().max(1024);
 
 export const serverOptionsSchema = z.strictObject({
@@ -48,6 +53,15 @@ export const serverOptionsSchema = z.strictObject({
     .default([])
     .describe(
       'Web origins whose pages may ask, such as https://example.org. Default: the own origin; on loopback any there.',
+    ),
+  allowImageOrigin: z
+    .array(
+      z.string().refine(isOrigin, 'expected an origin such as https://example.org, of http or https, without a path'),
+    )
+    .default([])
+    .describe(
+      'Origins, such as https://example.org, from which pictures that requests name by URL are fetched. Private addresses ' +
+        'only where listed as such. Default: none.',
     ),
 });
 

@@ -15,7 +15,7 @@ import { EventStream } from './event-stream.ts';
 import type { Exchange, ServerContext } from './exchange.ts';
 import { pasteUnmasked, requireMaskSize } from './mask.ts';
 import { bytesPerMebibyte } from './options.ts';
-import { decodeLimits, inspectPictures, readImageUrl } from './picture-input.ts';
+import { decodeLimits, inspectPictures, readImageUrls } from './picture-input.ts';
 import {
   editFormSchema,
   editRequestSchema,
@@ -60,7 +60,7 @@ export async function answerEdit(
   reply: FastifyReply,
 ) {
   const star = context.star();
-  const { request, images, mask } = await readEdit(context, asked);
+  const { request, images, mask } = await readEdit(context, asked, exchange.signal);
   const { options, warnings } = orderFor(star, request);
   const [first] = images;
   if (first === undefined) throw invalidRequest('missing_required_parameter', 'image: missing', 'image');
@@ -89,17 +89,18 @@ function orderFor(star: Star, request: PictureRequest): PictureOrder {
 async function readEdit(
   { options }: ServerContext,
   asked: FastifyRequest,
+  signal: AbortSignal,
 ): Promise<{ request: PictureRequest; images: EditForm['images']; mask?: Uint8Array }> {
   if (asked.isMultipart()) {
     const { fields, ...files } = await readEditForm(asked, options.maxFile * bytesPerMebibyte);
     return { request: parseBody(editFormSchema, fields) as PictureRequest, ...files };
   }
   const request = parseBody(editRequestSchema, asked.body);
-  const images = request.images.map((image, index) => {
-    const param = `images.${index}`;
-    return readImageUrl(urlOf(image, param), param, options);
-  });
-  const mask = request.mask && readImageUrl(urlOf(request.mask, 'mask'), 'mask', options);
+  const named = request.images.map((image, index) => ({ image, param: `images.${index}` }));
+  if (request.mask) named.push({ image: request.mask, param: 'mask' });
+  const urls = named.map(({ image, param }) => ({ url: urlOf(image, param), param }));
+  const files = await readImageUrls(urls, options, signal);
+  const [images, mask] = [files.slice(0, request.images.length), files[request.images.length]];
   return { request: request as unknown as PictureRequest, images, ...(mask ? { mask } : {}) };
 }
 
