@@ -1,6 +1,6 @@
 /** Edits as multipart forms: limits hold while the body is read, whatever its headers promise. */
 import type { FastifyRequest } from 'fastify';
-import { invalidRequest, payloadTooLarge } from './error.ts';
+import { invalidRequest, payloadTooLarge, ServerError } from './error.ts';
 import { maxPictures } from './options.ts';
 
 /** The parts of a form. */
@@ -20,8 +20,20 @@ const words: ReadonlySet<string> = new Set([
 /** Bytes of all files of a form together, in files of the largest size. */
 const filesOfLargestSize = 4;
 
-/** @throws ServerError and the errors of the multipart reader for what is over a limit or has no place in the form */
+/**
+ * @throws ServerError and the errors of the multipart reader for what is over a limit, has no place in the form, or is no form
+ */
 export async function readEditForm(request: FastifyRequest, maxFileBytes: number): Promise<EditForm> {
+  try {
+    return await readParts(request, maxFileBytes);
+  } catch (error) {
+    // The parser below the reader throws plain errors at what is no multipart body.
+    if (error instanceof ServerError || 'statusCode' in (error as object)) throw error;
+    throw invalidRequest('invalid_multipart', 'the form is cut off, or its boundary is not the one in content-type');
+  }
+}
+
+async function readParts(request: FastifyRequest, maxFileBytes: number): Promise<EditForm> {
   const fields: Record<string, unknown> = {};
   const images: Uint8Array[] = [];
   let mask: Uint8Array | undefined;

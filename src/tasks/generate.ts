@@ -68,4 +68,6 @@ export function requireText(task: string, what: string, text: unknown): void {
   if (typeof text !== 'string' || text.trim() === '') {
     throw new TaskError('prompt_empty', `${task}: the ${what} is empty; say what the picture shall show`);
   }
+  // The picture's file carries the text, and PNG's texts end at a NUL.
+  if (text.includes('\0')) throw new TaskError('prompt_invalid', `${task}: the ${what} has a NUL character in it`);
 }

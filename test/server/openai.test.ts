@@ -333,6 +333,25 @@ describe('errors', () => {
     await first;
   });
 
+  test('of a form that is none, or is cut off', async () => {
+    const whole = '--x\r\ncontent-disposition: form-data; name="prompt"\r\n\r\ngreen\r\n--x--\r\n';
+    for (const [type, body] of [
+      ['multipart/form-data', whole],
+      ['multipart/form-data; boundary=y', whole],
+      ['multipart/form-data; boundary=x', whole.slice(0, -8)],
+    ]) {
+      const headers = { 'content-type': type! };
+      const answer = await fetch(`${serving.url}/v1/images/edits`, { method: 'POST', headers, body });
+      const { error } = (await answer.json()) as { error: { code: string } };
+      expect([answer.status, error.code]).toEqual([400, 'invalid_multipart']);
+    }
+  });
+
+  test('of a prompt that no PNG can carry', async () => {
+    const error = await outcomeOf(serving.client().images.generate({ prompt: 'a\0plum' }));
+    expect(error).toMatchObject({ status: 400, code: 'invalid_prompt' });
+  });
+
   test('of a route that is not there', async () => {
     expect(await outcomeOf(serving.client().embeddings.create({ model: modelId, input: 'x' }))).toMatchObject({
       status: 404,
