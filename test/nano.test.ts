@@ -55,4 +55,17 @@ describe('nano', () => {
     }
     expect(drawn).toBeGreaterThanOrEqual(10);
   }, 60_000);
+
+  it('edits as it is told', async () => {
+    const checker = new Checker(world.atlas, nanoWorld);
+    const { images } = await star.generate('a photo of a red apple', { seed: 70, count: 5 });
+    const colours = ['green', 'blue', 'yellow', 'purple', 'black'];
+    let done = 0;
+    for (const [index, colour] of colours.entries()) {
+      const edited = await star.edit(images[index]!, `make the apple ${colour}`, { seed: 1 });
+      const { objects } = checker.read(edited.images[0]!);
+      if (objects.length === 1 && objects[0]!.class === 'apple' && objects[0]!.colour === colour) done++;
+    }
+    expect(done).toBeGreaterThanOrEqual(3);
+  }, 60_000);
 });
