@@ -1,11 +1,7 @@
 /** The public face in a browser: the same model, from a web server, in a web worker. */
 import { openModelFolderIn } from '../models/star/model-folder.ts';
-import {
-  type BrowserRuntimeOptions,
-  type BrowserRuntimePlace,
-  startBrowserRuntime,
-  webGpuUnavailable,
-} from '../runtime/browser-runtime.ts';
+import type { StarWeights } from '../models/star/weights.ts';
+import { type BrowserRuntimeOptions, startBrowserRuntime, webGpuUnavailable } from '../runtime/browser-runtime.ts';
 import { messageOf } from '../runtime/error.ts';
 import type { TaskWarning } from '../tasks/events.ts';
 import { LoadedModel, type ModelOptions } from '../tasks/loaded-model.ts';
@@ -13,6 +9,7 @@ import { StarTasks } from '../tasks/star-tasks.ts';
 import { blobFiles } from './blob-files.ts';
 import { canvasCodec } from './canvas-codec.ts';
 import { type DownloadOptions, downloadModel } from './download.ts';
+import { type WidenedWeights, widenWeights } from './widen.ts';
 
 export interface BrowserLoadOptions extends BrowserRuntimeOptions, ModelOptions, DownloadOptions {
   /** URL of the folder with ONNX Runtime's `ort-wasm-*` files. Default: `ort/` beside the page. */
@@ -42,7 +39,7 @@ export class Star extends StarTasks {
     const downloaded = await downloadModel(model, options);
     signal?.throwIfAborted();
     const folder = await openModelFolderIn(blobFiles(downloaded), downloaded.url);
-    const weights = new Map([...downloaded.files].filter(([path]) => weightsPattern.test(path)));
+    const original = new Map([...downloaded.files].filter(([path]) => weightsPattern.test(path)));
     const runtimeFiles = new URL(options.runtimeFiles ?? 'ort/', document.baseURI).href.replace(/\/*$/, '/');
     const warnings: TaskWarning[] = [];
     if (downloaded.cacheProblem !== undefined) {
@@ -50,12 +47,19 @@ export class Star extends StarTasks {
       warnings.push({ code: 'model_not_cached', message });
     }
     const open = async (device: BrowserRuntimeOptions['device']) => {
-      const place: BrowserRuntimePlace = { weights, runtimeFiles };
       let told: readonly TaskWarning[] = [];
-      const start = async () => {
-        const started = await startBrowserRuntime({ ...options, device }, place);
-        told = started.warnings;
-        return started.runtime;
+      const start = async (weights: StarWeights) => {
+        let widened: Promise<WidenedWeights> | undefined;
+        const widen = () => {
+          widened ??= widenWeights(weights);
+          return widened;
+        };
+        const { runtime, warnings } = await startBrowserRuntime(
+          { ...options, device },
+          { runtimeFiles, weights: async (chosen) => (chosen === 'webgpu' ? (await widen()).files : original) },
+        );
+        told = warnings;
+        return { runtime, weights: runtime.device.chosen === 'webgpu' ? (await widen()).weights : weights };
       };
       const loaded = await LoadedModel.assemble({ ...options, folder, codec: canvasCodec, start });
       return { loaded, told };

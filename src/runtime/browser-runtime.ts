@@ -20,7 +20,8 @@ export interface BrowserRuntimeOptions {
 }
 
 export interface BrowserRuntimePlace {
-  readonly weights: ReadonlyMap<string, Blob>;
+  /** Files with weights for programs on a device, by the location that the programs name. */
+  readonly weights: (device: Device) => Promise<ReadonlyMap<string, Blob>>;
   readonly runtimeFiles: string;
 }
 
@@ -56,7 +57,9 @@ export async function startBrowserRuntime(
   const { threads, warnings } = chooseThreads(options.threads);
   const start = async (chosen: Device, reason: string): Promise<WorkerRuntime> => {
     const device: DeviceChoice = { requested, chosen, reason };
-    const host = new BrowserHost({ settings: { device: chosen, threads, logLevel }, ...place });
+    const weights = await place.weights(chosen);
+    const { runtimeFiles } = place;
+    const host = new BrowserHost({ settings: { device: chosen, threads, logLevel }, weights, runtimeFiles });
     const runtime = new WorkerRuntime({ host, device, threads });
     try {
       await runtime.started();

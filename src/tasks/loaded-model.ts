@@ -33,8 +33,8 @@ export interface ModelOptions {
 export interface ModelParts extends ModelOptions {
   readonly folder: ModelFolder;
   readonly codec: PictureCodec;
-  /** Starts the runtime, once the folder was found sound. */
-  readonly start: () => Promise<WorkerRuntime>;
+  /** Starts the runtime, once the folder was found sound; gives the weights in a form that its device can use. */
+  readonly start: (weights: StarWeights) => Promise<{ readonly runtime: WorkerRuntime; readonly weights: StarWeights }>;
 }
 
 export class LoadedModel implements AsyncDisposable {
@@ -111,7 +111,6 @@ export async function loadParts({ folder, codec, start, trace = false, keepDecod
   const tokenizer = await loadTokenizerIn(files, languageModelFolder);
   const chat = await loadChatFormatIn(files, languageModelFolder, tokenizer);
   const imageProcessor = parseImageProcessorConfig(await readJsonIn(files, preprocessorFile), preprocessorFile);
-  const weights = await openStarWeights(folder);
-  const runtime = await start();
+  const { runtime, weights } = await start(await openStarWeights(folder));
   return { folder, weights, chat, imageProcessor, runtime, codec, trace, keepDecoder };
 }
