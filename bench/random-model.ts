@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openSafetensors } from '../src/checkpoint/safetensors.ts';
+import { openSafetensors } from '../src/checkpoint/open.ts';
 import { writeSafetensors } from '../src/checkpoint/safetensors-writer.ts';
 import type { Qwen25VLConfig } from '../src/models/qwen25vl/config.ts';
 import type { StarConfig } from '../src/models/star/config.ts';

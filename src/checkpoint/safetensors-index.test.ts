@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError } from './error.ts';
-import { openSafetensorsIndex } from './safetensors-index.ts';
+import { openSafetensorsIndex } from './open.ts';
 import { writeSafetensors } from './safetensors-writer.ts';
 
 let folder: string;

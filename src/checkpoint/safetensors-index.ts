@@ -1,9 +1,9 @@
 /** Checkpoints in several safetensors files, tied together by a `*.safetensors.index.json`. */
 
-import { basename, dirname, join } from 'node:path';
-import { type ByteSource, openFile, readBytes } from './byte-source.ts';
+import { type ByteSource, readBytes } from './byte-source.ts';
 import type { TensorEntry } from './entry.ts';
 import { CheckpointError, quote } from './error.ts';
+import type { Files } from './files.ts';
 import { JsonSyntaxError, type JsonValue, parseJson } from './json.ts';
 import { readSafetensors } from './safetensors.ts';
 import { type Checkpoint, createCheckpoint } from './source.ts';
@@ -19,14 +19,14 @@ const maximumShards = 512;
  * The index comes from a stranger like the rest: a shard is a plain file name in the index's own folder, and each
  * shard must hold exactly the tensors that the index says.
  */
-export async function openSafetensorsIndex(path: string): Promise<Checkpoint> {
-  const { shards, metadata } = await readIndex(path);
+export async function openSafetensorsIndexIn(files: Files, path: string): Promise<Checkpoint> {
+  const { shards, metadata } = await readIndex(files, path);
   const sources: ByteSource[] = [];
   try {
     const entries = new Map<string, TensorEntry>();
     const warnings: string[] = [];
     for (const [shard, names] of shards) {
-      const source = await openFile(join(dirname(path), shard));
+      const source = await files.open(files.join(path, '..', shard));
       sources.push(source);
       const parts = await readSafetensors(source);
       checkAgreement(path, shard, names, parts.entries);
@@ -51,11 +51,11 @@ interface ShardIndex {
   readonly metadata: Map<string, string>;
 }
 
-async function readIndex(path: string): Promise<ShardIndex> {
+async function readIndex(files: Files, path: string): Promise<ShardIndex> {
   const fail = (reason: string, byteOffset?: number): never => {
     throw new CheckpointError(reason, { file: path, ...(byteOffset !== undefined && { byteOffset }) });
   };
-  await using source = await openFile(path);
+  await using source = await files.open(path);
   if (source.size > maximumIndexLength) fail(`an index of ${source.size} bytes, the limit is ${maximumIndexLength}`);
   const bytes = await readBytes(source, 0, source.size);
   let root: JsonValue;
@@ -92,7 +92,7 @@ async function readIndex(path: string): Promise<ShardIndex> {
 }
 
 function isPlainName(name: string): boolean {
-  return name.length > 0 && name !== '.' && name !== '..' && !/[/\\:\0]/.test(name) && basename(name) === name;
+  return name.length > 0 && name !== '.' && name !== '..' && !/[/\\:\0]/.test(name);
 }
 
 function checkAgreement(

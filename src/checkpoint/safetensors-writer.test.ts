@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DType, dtypes, type TypedArray } from '../tensor/dtype.ts';
 import { writeFileDurably } from './durable.ts';
-import { openSafetensors } from './safetensors.ts';
+import { openSafetensors } from './open.ts';
 import { type TensorToWrite, writeSafetensors } from './safetensors-writer.ts';
 
 const reference = fileURLToPath(new URL('../../test/checkpoints/reference.safetensors', import.meta.url));

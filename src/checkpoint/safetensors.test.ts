@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../test/checkpoints/memory-source.ts';
 import { CheckpointError } from './error.ts';
-import { openSafetensors, readSafetensors } from './safetensors.ts';
+import { openSafetensors } from './open.ts';
+import { readSafetensors } from './safetensors.ts';
 import { createCheckpoint } from './source.ts';
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1');

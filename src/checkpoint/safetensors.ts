@@ -6,9 +6,10 @@
  */
 
 import type { DType } from '../tensor/dtype.ts';
-import { type ByteSource, openFile, readBytes } from './byte-source.ts';
+import { type ByteSource, readBytes } from './byte-source.ts';
 import { byteCount, maximumRank, type TensorEntry } from './entry.ts';
 import { CheckpointError, quote } from './error.ts';
+import type { Files } from './files.ts';
 import { JsonSyntaxError, type JsonValue, parseJson } from './json.ts';
 import { type Checkpoint, type CheckpointParts, createCheckpoint } from './source.ts';
 
@@ -50,8 +51,8 @@ const foreignDTypes = new Set([
  *
  * @throws CheckpointError if the header breaks a rule, or tensors overlap, leave gaps or do not end with the file.
  */
-export async function openSafetensors(path: string): Promise<Checkpoint> {
-  const source = await openFile(path);
+export async function openSafetensorsIn(files: Files, path: string): Promise<Checkpoint> {
+  const source = await files.open(path);
   try {
     return createCheckpoint(await readSafetensors(source));
   } catch (error) {
@@ -114,7 +115,7 @@ function parseHeader(header: Uint8Array, file: string): Map<string, JsonValue> {
     if (!(cause instanceof JsonSyntaxError)) throw cause;
     throw new CheckpointError(`the header is not valid JSON: ${cause.message}`, {
       file,
-      byteOffset: 8 + Buffer.byteLength(text.slice(0, cause.position)),
+      byteOffset: 8 + new TextEncoder().encode(text.slice(0, cause.position)).length,
       cause,
     });
   }

@@ -1,4 +1,3 @@
-import { endianness } from 'node:os';
 import { type DType, dtypes, isFloating, type TypedArray } from '../tensor/dtype.ts';
 import type { TensorValue } from '../tensor/value.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
@@ -39,6 +38,9 @@ export interface CheckpointParts {
   readonly metadata: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
 }
+
+/** Whether this machine's typed arrays read the least byte first. */
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Conversions hold no more than this beside the result. A multiple of every element size. */
 const conversionPiece = 16 * 1024 * 1024;
@@ -126,7 +128,7 @@ class OpenCheckpoint implements Checkpoint {
     }
     const source = this.#sources.get(entry.file);
     if (!source) throw new Error(`entry ${quote(name)} names a file that this checkpoint does not own`);
-    if (endianness() !== 'LE') {
+    if (!littleEndian) {
       throw new CheckpointError('holds little-endian numbers, which this big-endian machine would misread', {
         file,
         code: 'checkpoint_unsupported',

@@ -24,9 +24,10 @@ import {
   tuple,
 } from '../../test/checkpoints/pickle-writer.ts';
 import { CheckpointError } from './error.ts';
+import { openTorchCheckpoint } from './open.ts';
 import type { Checkpoint } from './source.ts';
 import { createCheckpoint } from './source.ts';
-import { openTorchCheckpoint, readTorchCheckpoint, type TorchOptions } from './torch.ts';
+import { readTorchCheckpoint, type TorchOptions } from './torch.ts';
 import { maximumExpandedBytes } from './torch-pickle.ts';
 
 const sample = (name: string) => fileURLToPath(new URL(`../../test/checkpoints/${name}`, import.meta.url));

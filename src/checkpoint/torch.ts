@@ -5,9 +5,11 @@
  */
 
 import { dtypes } from '../tensor/dtype.ts';
-import { type ByteSource, openFile, readBytes } from './byte-source.ts';
+import { type ByteSource, readBytes } from './byte-source.ts';
 import { elementCount, isContiguous, spannedElements, type TensorEntry } from './entry.ts';
 import { CheckpointError, type CheckpointErrorCode, quote } from './error.ts';
+import type { Files } from './files.ts';
+import { latin1 } from './latin1.ts';
 import { maximumPickleLength, unpickle } from './pickle.ts';
 import { describe, holdsTensor, OpaqueObject, PickleDict, PickledTensor, type PickleValue } from './pickle-value.ts';
 import { type Checkpoint, type CheckpointParts, createCheckpoint } from './source.ts';
@@ -29,8 +31,12 @@ const maximumTextLength = 1024;
  *
  * @throws CheckpointError for TorchScript, the format before PyTorch 1.6, big-endian storages, and any broken rule.
  */
-export async function openTorchCheckpoint(path: string, options: TorchOptions = {}): Promise<Checkpoint> {
-  const source = await openFile(path);
+export async function openTorchCheckpointIn(
+  files: Files,
+  path: string,
+  options: TorchOptions = {},
+): Promise<Checkpoint> {
+  const source = await files.open(path);
   try {
     return createCheckpoint(await readTorchCheckpoint(source, options));
   } catch (error) {
@@ -129,7 +135,7 @@ async function readText(source: ByteSource, member: ZipMember | undefined): Prom
       member.offset,
     );
   }
-  return Buffer.from(await readBytes(source, member.offset, member.size)).toString('latin1');
+  return latin1(await readBytes(source, member.offset, member.size));
 }
 
 function list(names: Iterable<string>): string {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ArchiveOptions, type MemberToWrite, writeArchive } from '../../test/checkpoints/archive-writer.ts';
 import { memorySource } from '../../test/checkpoints/memory-source.ts';
-import { openFile, readBytes } from './byte-source.ts';
+import { readBytes } from './byte-source.ts';
 import { CheckpointError } from './error.ts';
+import { openFile } from './node-files.ts';
 import { readZip } from './zip.ts';
 
 const hello: MemberToWrite = { name: 'top/hello', data: Buffer.from('hello') };

@@ -265,7 +265,7 @@ async function readLocalHeader(
   if (data.getUint16(6, true) !== record.flags) disagree('flags');
   if (data.getUint16(8, true) !== 0) disagree('compression');
   if (data.getUint16(26, true) !== record.nameBytes.length) disagree('name');
-  if (Buffer.compare(bytes.subarray(localLength), record.nameBytes) !== 0) disagree('name');
+  if (!sameBytes(bytes.subarray(localLength), record.nameBytes)) disagree('name');
 
   const extraLength = data.getUint16(28, true);
   const offset = at + fixed + extraLength;
@@ -304,4 +304,8 @@ async function descriptorLength(
   if (available < 24) return 0;
   const size = BigInt(record.size);
   return data.getBigUint64(8, true) === size && data.getBigUint64(16, true) === size ? 24 : 0;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

@@ -7,6 +7,7 @@ import { evaluateCommand } from './evaluate.ts';
 import { exitCodes, reportFailure, UsageError } from './failure.ts';
 import { generateCommand } from './generate.ts';
 import { inspectCommand } from './inspect.ts';
+import { manifestCommand } from './manifest.ts';
 import { serveCommand } from './serve.ts';
 import { requireShortCommandLine } from './text-argument.ts';
 import { tokenizeCommand } from './tokenize.ts';
@@ -24,6 +25,7 @@ const commands = () => [
   evaluateCommand(),
   compareCommand(),
   inspectCommand(),
+  manifestCommand(),
   verifyCommand(),
 ];
 

@@ -2,23 +2,13 @@
 
 import { extname } from 'node:path';
 import { writeFileDurably } from '../checkpoint/durable.ts';
+import type { SavedImage, SaveImageWarning } from './codec.ts';
 import type { ImageFormat } from './decode.ts';
 import { encodeImage } from './encode.ts';
 import { ImageError } from './error.ts';
 import { checkImage, type RgbImage } from './rgb-image.ts';
 
-/** Something that was asked for and that the file does not have. */
-export interface SaveImageWarning {
-  readonly code: 'text_not_saved';
-  readonly message: string;
-}
-
-export interface SavedImage {
-  readonly path: string;
-  /** Size of the file. */
-  readonly bytes: number;
-  readonly warnings: readonly SaveImageWarning[];
-}
+export type { SavedImage, SaveImageWarning } from './codec.ts';
 
 interface FileFormat {
   readonly name: string;

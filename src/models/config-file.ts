@@ -1,43 +1,13 @@
-/** Reads the text files of a model folder, limited in size: folders come from strangers. */
-import { readFile, stat } from 'node:fs/promises';
-import { StarError } from '../errors.ts';
-import { ConfigError, requireConfig } from './config-error.ts';
+/** Text files on the disk of Node, limited in size; `config-text.ts` reads them from any place of files. */
+import { nodeFiles } from '../checkpoint/node-files.ts';
+import { readJsonIn, readTextIn } from './config-text.ts';
 
-/** Configuration files are a few kilobytes; 1 MiB leaves room for a long chat template. */
-export const maximumConfigBytes = 1 << 20;
-
-/**
- * The text of a UTF-8 file of at most `maximumBytes`.
- * @throws ConfigError when it is missing, unreadable, too large or not UTF-8.
- */
-export async function readTextFile(file: string, maximumBytes = maximumConfigBytes): Promise<string> {
-  const bytes = await readLimited(file, maximumBytes);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new ConfigError(file, { expected: 'UTF-8 text', got: 'other bytes', cause });
-  }
+/** The text of a UTF-8 file. See `readTextIn`. */
+export function readTextFile(file: string, maximumBytes?: number): Promise<string> {
+  return readTextIn(nodeFiles, file, maximumBytes);
 }
 
-async function readLimited(file: string, maximumBytes: number): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(file);
-    requireConfig(size <= maximumBytes, file, { expected: `at most ${maximumBytes} bytes`, got: `${size}` });
-    return await readFile(file);
-  } catch (cause) {
-    if (StarError.isInstance(cause)) throw cause;
-    const systemCode = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
-    const code = systemCode === 'ENOENT' ? 'config_not_found' : 'config_unreadable';
-    throw new ConfigError(file, { code, expected: 'a readable file', got: systemCode, cause });
-  }
-}
-
-/** The parsed JSON of a file of at most `maximumBytes`. */
-export async function readJsonFile(file: string, maximumBytes = maximumConfigBytes): Promise<unknown> {
-  const text = await readTextFile(file, maximumBytes);
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new ConfigError(file, { expected: 'JSON', got: (cause as Error).message.replace(/\s+/g, ' '), cause });
-  }
+/** The parsed JSON of a file. See `readJsonIn`. */
+export function readJsonFile(file: string, maximumBytes?: number): Promise<unknown> {
+  return readJsonIn(nodeFiles, file, maximumBytes);
 }

@@ -2,9 +2,9 @@
  * Parameters that stay in the files of checkpoints: a program refers to their bytes, and ONNX Runtime reads them from
  * there.
  */
-import path from 'node:path';
 import type { TensorEntry } from '../checkpoint/entry.ts';
-import { openCheckpoint } from '../checkpoint/open.ts';
+import type { Files } from '../checkpoint/files.ts';
+import { openCheckpointIn } from '../checkpoint/open-in.ts';
 import type { Checkpoint } from '../checkpoint/source.ts';
 import type { Declare } from '../nn/parameters.ts';
 import { cast, constant, type Tensor, weight } from '../tensor/index.ts';
@@ -15,6 +15,8 @@ export interface FileWeights {
   readonly declare: Declare;
   /** Reads one parameter into memory. */
   read(name: string): Promise<Float32Array>;
+  /** Where the folder lies. */
+  readonly files: Files;
   /** Folder that the programs' weight locations are relative to. */
   readonly folder: string;
   /** Where each parameter lies, by the model's name for it. */
@@ -23,16 +25,18 @@ export interface FileWeights {
 
 /** Reads many parameters: each file is opened once, and closed with the reader. */
 export class WeightReader implements AsyncDisposable {
+  readonly #files: Files;
   readonly #entries: ReadonlyMap<string, TensorEntry>;
   readonly #opened = new Map<string, Promise<Checkpoint>>();
 
-  constructor({ entries }: Pick<FileWeights, 'entries'>) {
+  constructor({ files, entries }: Pick<FileWeights, 'files' | 'entries'>) {
+    this.#files = files;
     this.#entries = entries;
   }
 
   async read(name: string): Promise<Float32Array> {
     const { file, name: stored } = requireEntry(this.#entries, name);
-    const checkpoint = this.#opened.get(file) ?? openCheckpoint(file);
+    const checkpoint = this.#opened.get(file) ?? openCheckpointIn(this.#files, file);
     this.#opened.set(file, checkpoint);
     return (await (await checkpoint).readFloat32(stored)).data;
   }
@@ -50,23 +54,26 @@ function requireEntry(entries: ReadonlyMap<string, TensorEntry>, name: string): 
 
 /**
  * Weights at `entries`, which `matchEntries` found in `checkpoints`. The checkpoints may be closed afterwards.
- * @param folder holds all of their files: ONNX Runtime reads none outside of it.
+ * @param place the folder holds all of their files: ONNX Runtime reads none outside of it.
  */
 export async function fileWeights(
   entries: ReadonlyMap<string, TensorEntry>,
   checkpoints: readonly Checkpoint[],
-  folder: string,
+  { files, folder }: Pick<FileWeights, 'files' | 'folder'>,
 ): Promise<FileWeights> {
   const strided = await readStrided(entries, checkpoints);
   return {
     declare: (name, shape) => {
       const value = strided.get(name);
-      return value ? constant('float32', shape, value) : inPlace(name, shape, requireEntry(entries, name), folder);
+      return value
+        ? constant('float32', shape, value)
+        : inPlace(name, shape, requireEntry(entries, name), files.relative(folder, requireEntry(entries, name).file));
     },
     read: async (name) => {
-      await using reader = new WeightReader({ entries });
+      await using reader = new WeightReader({ files, entries });
       return await reader.read(name);
     },
+    files,
     folder,
     entries,
   };
@@ -85,8 +92,7 @@ async function readStrided(entries: ReadonlyMap<string, TensorEntry>, checkpoint
   return values;
 }
 
-function inPlace(name: string, shape: readonly number[], entry: TensorEntry, folder: string): Tensor {
-  const file = path.relative(folder, entry.file).split(path.sep).join('/');
+function inPlace(name: string, shape: readonly number[], entry: TensorEntry, file: string): Tensor {
   const location = { file, offset: entry.offset, byteLength: entry.byteLength };
   return cast(weight(name, entry.dtype, shape, location), 'float32');
 }

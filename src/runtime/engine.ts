@@ -21,11 +21,19 @@ export interface OnnxRuntime {
   readonly Tensor: new (type: Tensor.Type, data: Tensor.DataType, dims: readonly number[]) => Tensor;
 }
 
+/** Where a session finds weights that are not in its model. */
+export interface WeightsOptions {
+  /** Session configuration entries. */
+  readonly extra?: Readonly<Record<string, string>>;
+  /** Files in memory, by the location that the model names. */
+  readonly externalData?: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
 /** What differs between platforms. */
 export interface EnginePlatform {
   readonly ort: OnnxRuntime;
   /** Session options that make ONNX Runtime look for weights in this folder, or nowhere when it is undefined. */
-  weightsOptions(folder: string | undefined): Record<string, string>;
+  weightsOptions(folder: string | undefined): WeightsOptions | Promise<WeightsOptions>;
   /** A sentence that helps with an error of ONNX Runtime, when there is one. */
   hint(message: string): string | undefined;
 }
@@ -104,7 +112,7 @@ export class Engine {
     try {
       session = await this.#platform.ort.InferenceSession.create(
         program.model,
-        this.#sessionOptions(program, settings),
+        this.#sessionOptions(program, settings, await this.#platform.weightsOptions(settings.weightsFolder)),
       );
     } catch (error) {
       const hint = this.#platform.hint(String(error));
@@ -122,14 +130,19 @@ export class Engine {
     return nothing;
   }
 
-  #sessionOptions({ outputs }: CompiledProgram, settings: LoadSettings): InferenceSession.SessionOptions {
-    const { threads, optimization, memoryArena, memoryPattern, config, weightsFolder, keep } = settings;
+  #sessionOptions(
+    { outputs }: CompiledProgram,
+    settings: LoadSettings,
+    { extra, externalData }: WeightsOptions,
+  ): InferenceSession.SessionOptions {
+    const { threads, optimization, memoryArena, memoryPattern, config, keep } = settings;
     return {
       ...this.#commonOptions(threads),
       graphOptimizationLevel: optimization,
       enableCpuMemArena: memoryArena,
       enableMemPattern: memoryPattern,
-      extra: { ...threading, ...this.#platform.weightsOptions(weightsFolder), ...config },
+      extra: { ...threading, ...extra, ...config },
+      ...(externalData && { externalData }),
       ...(this.#settings.device === 'webgpu' && {
         preferredOutputLocation: Object.fromEntries(
           outputs

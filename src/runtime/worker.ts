@@ -18,7 +18,7 @@ const platform: EnginePlatform = {
     if (folder !== undefined && !statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
       throw new Error(`the weights folder ${path} is not a folder`);
     }
-    return { 'session.model_external_initializers_file_folder_path': path };
+    return { extra: { 'session.model_external_initializers_file_folder_path': path } };
   },
   hint(message) {
     if (message.includes('escapes model directory')) {

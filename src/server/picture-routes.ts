@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decodeAlpha, decodeImage } from '../image/decode.ts';
 import { encodeImage } from '../image/encode.ts';
+import { nodeCodec } from '../image/node-codec.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import type { PictureEvent, PictureResult, TaskWarning } from '../tasks/events.ts';
 import { GeneratedImage } from '../tasks/generated-image.ts';
@@ -222,7 +223,7 @@ async function draw(context: ServerContext, exchange: Exchange, work: PictureWor
 function masked(image: GeneratedImage, finish: (image: RgbImage) => RgbImage): GeneratedImage {
   const { recipe, tokens, complete } = image;
   const settings = { ...recipe.settings, mask: true };
-  return new GeneratedImage(finish(image), tokens, { ...recipe, settings }, complete);
+  return new GeneratedImage(finish(image), tokens, { ...recipe, settings }, complete, nodeCodec);
 }
 
 /** Fields that events and answers share. */

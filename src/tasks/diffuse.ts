@@ -18,7 +18,7 @@ import {
   resolutionStep,
 } from './diffusion-decoder.ts';
 import { AbortedError, TaskError } from './error.ts';
-import type { StarModel } from './star-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { float32, int64 } from './token-loop.ts';
 
 export interface Diffusion extends DiffusionSizes {
@@ -89,7 +89,7 @@ export function scheduleOf(
  * @throws AbortedError before a step once the signal is aborted; after the last one the picture is finished.
  */
 export async function* diffuse(
-  model: StarModel,
+  model: LoadedModel,
   decoder: DiffusionDecoder,
   diffusion: Diffusion,
 ): AsyncGenerator<DiffusionProgress, TensorValue, void> {

@@ -4,7 +4,7 @@
  * unless the model was loaded with `keepDecoder`.
  */
 import { ConfigError } from '../models/config-error.ts';
-import { readJsonFile } from '../models/config-file.ts';
+import { readJsonIn } from '../models/config-text.ts';
 import { captionForBase, compileBaseCaptions } from '../models/lumina2/base-captions.ts';
 import { compileCodeMaps, compileDenoiser } from '../models/lumina2/denoiser.ts';
 import { type Lumina2Folder, openLumina2Folder, openWordlessFolder } from '../models/lumina2/folder.ts';
@@ -27,13 +27,13 @@ import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts'
 import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-programs.ts';
 import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
 import type { ChatFormat } from '../models/qwen25vl/chat.ts';
-import { loadChatFormat, loadTokenizer } from '../models/qwen25vl/folder.ts';
-import type { ModelFolder } from '../models/star/folder.ts';
+import { loadChatFormatIn, loadTokenizerIn } from '../models/qwen25vl/text-folder.ts';
+import type { ModelFolder } from '../models/star/model-folder.ts';
 import type { Session } from '../runtime/session.ts';
 import { SessionCache } from '../runtime/session-cache.ts';
 import type { CompiledProgram } from '../tensor/index.ts';
 import { TaskError } from './error.ts';
-import type { StarModel } from './star-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
 
 export interface DiffusionDecoder {
   readonly transformer: { readonly config: LuminaTransformerConfig; readonly weights: PartWeights };
@@ -49,7 +49,7 @@ export type CaptionReader =
   | { readonly kind: 'base'; readonly chat: ChatFormat };
 
 /** What the decoder is found by. */
-type OfFolder = Pick<StarModel, 'folder'>;
+type OfFolder = Pick<LoadedModel, 'folder'>;
 
 const opened = new WeakMap<OfFolder, Promise<DiffusionDecoder>>();
 
@@ -69,18 +69,21 @@ export function openDiffusionDecoder(model: OfFolder): Promise<DiffusionDecoder>
 }
 
 async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
-  const { pixelDecoder, star } = folder;
+  const { files, pixelDecoder, star } = folder;
   if (!pixelDecoder) {
     throw new TaskError('not_supported', `${folder.configFile} names no pixel_decoder; use decoder vq`);
   }
-  const worded = star.pixelDecoder?.textEncoder === 'base' ? undefined : await openLumina2Folder(pixelDecoder.folder);
-  const parts = worded ?? (await openWordlessFolder(pixelDecoder.folder));
+  const worded =
+    star.pixelDecoder?.textEncoder === 'base' ? undefined : await openLumina2Folder(files, pixelDecoder.folder);
+  const parts = worded ?? (await openWordlessFolder(files, pixelDecoder.folder));
   const [transformer, vae, scheduler] = await Promise.all([
-    readJsonFile(parts.transformer.configFile).then((value) =>
+    readJsonIn(files, parts.transformer.configFile).then((value) =>
       parseLuminaTransformerConfig(value, parts.transformer.configFile),
     ),
-    readJsonFile(parts.vae.configFile).then((value) => parseVaeConfig(value, parts.vae.configFile)),
-    readJsonFile(parts.scheduler.configFile).then((value) => parseSchedulerConfig(value, parts.scheduler.configFile)),
+    readJsonIn(files, parts.vae.configFile).then((value) => parseVaeConfig(value, parts.vae.configFile)),
+    readJsonIn(files, parts.scheduler.configFile).then((value) =>
+      parseSchedulerConfig(value, parts.scheduler.configFile),
+    ),
   ]);
   const { captionDim, reader, tokenizer } = worded ? await openGemma(folder, worded) : await openBase(folder);
   requireFit(
@@ -102,7 +105,7 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
       weights: await openPartWeights(
         parts.transformer,
         (declare) => declareLuminaTransformer(declare, transformer, { codebookDim }),
-        { folder: folder.folder, overlay: overlay('transformer') },
+        { files, folder: folder.folder, overlay: overlay('transformer') },
       ),
     },
     vae: {
@@ -110,7 +113,7 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
       weights: await openPartWeights(
         parts.vae,
         (declare) => [declareVaeEncoder(declare, vae), declareVaeDecoder(declare, vae)],
-        { folder: folder.folder, overlay: overlay('vae') },
+        { files, folder: folder.folder, overlay: overlay('vae') },
       ),
     },
     textEncoder: reader,
@@ -126,27 +129,31 @@ interface OpenedReader {
   readonly tokenizer: CaptionTokenizer;
 }
 
-async function openGemma({ folder }: ModelFolder, { textEncoder, tokenizer }: Lumina2Folder): Promise<OpenedReader> {
-  const config = parseGemma2Config(await readJsonFile(textEncoder.configFile), textEncoder.configFile);
+async function openGemma(
+  { files, folder }: ModelFolder,
+  { textEncoder, tokenizer }: Lumina2Folder,
+): Promise<OpenedReader> {
+  const config = parseGemma2Config(await readJsonIn(files, textEncoder.configFile), textEncoder.configFile);
   const weights = await openPartWeights(textEncoder, (declare) => declareGemma2(declare, config), {
+    files,
     folder,
     ignore: (name) => unusedInGemma2(name, config),
   });
   return {
     captionDim: config.hiddenSize,
     reader: { kind: 'gemma2', config, weights },
-    tokenizer: await loadCaptionTokenizer(tokenizer.folder, config.vocabSize),
+    tokenizer: await loadCaptionTokenizer(files, tokenizer.folder, config.vocabSize),
   };
 }
 
-async function openBase({ languageModelFolder, qwen }: ModelFolder): Promise<OpenedReader> {
+async function openBase({ files, languageModelFolder, qwen }: ModelFolder): Promise<OpenedReader> {
   return {
     captionDim: qwen.text.hiddenSize,
     reader: {
       kind: 'base',
-      chat: await loadChatFormat(languageModelFolder, await loadTokenizer(languageModelFolder)),
+      chat: await loadChatFormatIn(files, languageModelFolder, await loadTokenizerIn(files, languageModelFolder)),
     },
-    tokenizer: await loadCaptionTokenizer(languageModelFolder, qwen.text.vocabSize),
+    tokenizer: await loadCaptionTokenizer(files, languageModelFolder, qwen.text.vocabSize),
   };
 }
 
@@ -212,7 +219,7 @@ export interface ProgramTurn extends AsyncDisposable {
 }
 
 export async function loadProgram(
-  model: StarModel,
+  model: LoadedModel,
   decoder: DiffusionDecoder,
   name: DiffusionProgram,
   sizes: DiffusionSizes,
@@ -239,7 +246,7 @@ function keptSession(decoder: DiffusionDecoder, key: string, load: () => Promise
 }
 
 function programOf(
-  { folder, weights }: StarModel,
+  { folder, weights }: LoadedModel,
   { transformer, vae, textEncoder }: DiffusionDecoder,
   name: DiffusionProgram,
   { resolution, captionTokens }: DiffusionSizes,

@@ -18,9 +18,9 @@ import {
 import { AbortedError, TaskError } from './error.ts';
 import type { PictureEvent, TaskWarning } from './events.ts';
 import type { RecipeSetting } from './generated-image.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import type { ResolvedPictureOptions } from './options.ts';
 import { toImages } from './pictures.ts';
-import type { StarModel } from './star-model.ts';
 
 /** What `generate_images` and `generate_images_edit` of star/models/model.py give the pipeline. */
 const published = {
@@ -55,7 +55,7 @@ export interface DiffusionDrawing extends ChosenDiffusion {
  *   what opening it throws.
  */
 export async function chooseDiffusion(
-  model: StarModel,
+  model: LoadedModel,
   task: 'generate' | 'edit',
   options: ResolvedPictureOptions,
 ): Promise<ChosenDiffusion | undefined> {
@@ -126,7 +126,7 @@ export interface Diffused {
 
 /** Denoises the pictures of the drawn codes `[pictures][places]`; picture i starts from the noise of `seed + i`. */
 export async function* drawDiffusion(
-  model: StarModel,
+  model: LoadedModel,
   { decoder, settings, text, source }: DiffusionDrawing,
   codes: readonly (readonly number[])[],
   seed: number,

@@ -5,12 +5,12 @@ import { captionWarnings, type DiffusionDrawing, diffusionSettings, drawDiffusio
 import { AbortedError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
 import { GeneratedImage, type ImageRecipe } from './generated-image.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { type ResolvedPictureOptions, samplingOf } from './options.ts';
 import { decodeCodes, toImages } from './pictures.ts';
 import { linearPreview } from './preview.ts';
 import { fingerprintOf } from './recipe.ts';
 import { chooseSeed } from './seed.ts';
-import type { StarModel } from './star-model.ts';
 import type { Thought } from './think.ts';
 import { type EnginePrompt, runTokens } from './token-loop.ts';
 import { requireContext } from './understand.ts';
@@ -30,7 +30,7 @@ export interface Drawing {
 
 /** Draws `count` pictures at once, a row of tokens a chunk. Image i with seed s is the same alone as among others. */
 export async function* drawPictures(
-  model: StarModel,
+  model: LoadedModel,
   drawing: Drawing,
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
   const { options, task, diffusion } = drawing;
@@ -62,7 +62,7 @@ export async function* drawPictures(
   const recipe = await recipeOf(model, drawing);
   const images: GeneratedImage[] = [];
   for (const [index, picture] of pictures.entries()) {
-    const image = new GeneratedImage(picture, codes[index]!, { ...recipe, seed: seed + index }, !partial);
+    const image = new GeneratedImage(picture, codes[index]!, { ...recipe, seed: seed + index }, !partial, model.codec);
     images.push(image);
     yield { type: 'image-end', index, image };
   }
@@ -91,7 +91,7 @@ export async function* drawPictures(
 
 /** The codes of the pictures, `[pictures][places]`; fewer than a picture has where an abort is to keep what is done. */
 async function* drawTokens(
-  model: StarModel,
+  model: LoadedModel,
   engine: Session,
   { task, prompt, options }: Drawing,
   seed: number,
@@ -128,7 +128,7 @@ async function* drawTokens(
 
 /** What all pictures of a drawing have in their recipes. */
 async function recipeOf(
-  { folder }: StarModel,
+  { folder }: LoadedModel,
   { task, text, options, diffusion, settings, thought }: Drawing,
 ): Promise<Omit<ImageRecipe, 'seed'>> {
   const { guidance, topK, topP, temperature, decoder } = options;
@@ -152,7 +152,7 @@ async function recipeOf(
 }
 
 function previewOf(
-  model: StarModel,
+  model: LoadedModel,
   codes: readonly (readonly number[])[],
   kind: 'linear' | 'decoder',
 ): Promise<RgbImage[]> {
@@ -162,7 +162,7 @@ function previewOf(
 const grey = 127;
 
 /** Pictures of grids that may be unfinished: rows without all their tokens are grey. */
-async function decodePartial(model: StarModel, codes: readonly (readonly number[])[]): Promise<RgbImage[]> {
+async function decodePartial(model: LoadedModel, codes: readonly (readonly number[])[]): Promise<RgbImage[]> {
   const { numTokens, gridSize, imageSize } = model.folder.star.pixelEncoder;
   const done = codes[0]!.length;
   // The decoder needs a whole grid; what is missing repeats the last token and is painted over.

@@ -8,10 +8,10 @@ import { type ChosenDiffusion, chooseDiffusion } from './draw-diffusion.ts';
 import { drawEach } from './draw-each.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
 import { requireText } from './generate.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { type EditOptions, parsePictureOptions, type ResolvedPictureOptions } from './options.ts';
 import { encodeCodes, encodeSemantic, publishedMaxPixels } from './pictures.ts';
 import { chooseSeed } from './seed.ts';
-import type { StarModel } from './star-model.ts';
 import { type Thought, think, thinksApart, thoughtSettings } from './think.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { conversationPrompt } from './understand.ts';
@@ -22,7 +22,7 @@ import { conversationPrompt } from './understand.ts';
  * before it generates alone.
  */
 export async function* edit(
-  model: StarModel,
+  model: LoadedModel,
   image: RgbImage,
   instruction: string,
   options: EditOptions = {},
@@ -45,7 +45,7 @@ interface EditOrder {
 }
 
 async function* drawEdit(
-  model: StarModel,
+  model: LoadedModel,
   { image, instruction, chosen }: EditOrder,
   options: ResolvedPictureOptions & { readonly seed: number },
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
@@ -70,7 +70,7 @@ async function* drawEdit(
 }
 
 async function* thinkOf(
-  model: StarModel,
+  model: LoadedModel,
   image: RgbImage,
   instruction: string,
   options: ResolvedPictureOptions & { readonly seed: number },
@@ -84,7 +84,7 @@ async function* thinkOf(
 }
 
 /** The rows of an edit: VQ block, semantic block, instruction. */
-export async function editPrompt(model: StarModel, image: RgbImage, instruction: string): Promise<EnginePrompt> {
+export async function editPrompt(model: LoadedModel, image: RgbImage, instruction: string): Promise<EnginePrompt> {
   const { qwen, star } = model.folder;
   const { patchSize, mergeSize } = model.imageProcessor;
   const source = enlargeToMinimum(image, patchSize * mergeSize);

@@ -7,16 +7,16 @@ import { type ChosenDiffusion, chooseDiffusion } from './draw-diffusion.ts';
 import { drawEach } from './draw-each.ts';
 import { TaskError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { type GenerateOptions, parsePictureOptions, type ResolvedPictureOptions } from './options.ts';
 import { chooseSeed } from './seed.ts';
-import type { StarModel } from './star-model.ts';
 import { think, thinksApart, thoughtSettings } from './think.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { picturePrompt } from './understand.ts';
 
 /** Draws a text; with `reasoning` the frozen base answers it first and the answer is drawn. */
 export async function* generate(
-  model: StarModel,
+  model: LoadedModel,
   text: string,
   options: GenerateOptions = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
@@ -31,7 +31,7 @@ export async function* generate(
 }
 
 async function* drawText(
-  model: StarModel,
+  model: LoadedModel,
   text: string,
   options: ResolvedPictureOptions & { readonly seed: number },
   chosen: ChosenDiffusion | undefined,

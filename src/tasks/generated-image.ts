@@ -1,7 +1,6 @@
 /** A picture that the model made, with all that is needed to make it again. */
-import { encodePng } from '../image/png.ts';
+import type { PictureCodec, SavedImage } from '../image/codec.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
-import { type SavedImage, saveImage } from '../image/save.ts';
 
 export type RecipeSetting = string | number | boolean | readonly number[];
 
@@ -32,14 +31,16 @@ export class GeneratedImage implements RgbImage {
   readonly recipe: ImageRecipe;
   /** False where an abort left rows undrawn. */
   readonly complete: boolean;
+  readonly #codec: PictureCodec;
 
-  constructor(image: RgbImage, tokens: readonly number[], recipe: ImageRecipe, complete: boolean) {
+  constructor(image: RgbImage, tokens: readonly number[], recipe: ImageRecipe, complete: boolean, codec: PictureCodec) {
     this.width = image.width;
     this.height = image.height;
     this.data = image.data;
     this.tokens = tokens;
     this.recipe = recipe;
     this.complete = complete;
+    this.#codec = codec;
   }
 
   get seed(): number {
@@ -48,12 +49,12 @@ export class GeneratedImage implements RgbImage {
 
   /** The picture as PNG, prompt, seed and settings inside. */
   toPng(): Promise<Uint8Array> {
-    return encodePng(this, this.text());
+    return this.#codec.encodePng(this, this.text());
   }
 
-  /** Writes the picture; the file's ending chooses PNG, JPEG or WebP. Only PNG carries the recipe. */
+  /** Writes the picture, in a browser as a download; the ending chooses PNG, JPEG or WebP. Only PNG carries the recipe. */
   save(path: string): Promise<SavedImage> {
-    return saveImage(path, this, this.text());
+    return this.#codec.save(path, this, this.text());
   }
 
   private text(): Record<string, string> {

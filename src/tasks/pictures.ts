@@ -5,7 +5,7 @@ import type { GridThw } from '../models/qwen25vl/positions.ts';
 import { visionFeeds } from '../models/qwen25vl/vision-program.ts';
 import { vqPixelValues } from '../models/vq/image-transform.ts';
 import type { TensorValue } from '../tensor/index.ts';
-import type { StarModel } from './star-model.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { int64 } from './token-loop.ts';
 
 /** A picture through the vision encoder. */
@@ -22,7 +22,7 @@ export interface SemanticPicture {
  */
 export const publishedMaxPixels = { understand: 28 * 28 * 1024, edit: 28 * 28 * 576 };
 
-export async function encodeSemantic(model: StarModel, image: RgbImage, maxPixels: number): Promise<SemanticPicture> {
+export async function encodeSemantic(model: LoadedModel, image: RgbImage, maxPixels: number): Promise<SemanticPicture> {
   const config = { ...model.imageProcessor, maxPixels: Math.min(model.imageProcessor.maxPixels, maxPixels) };
   const { pixelValues, gridThw } = processImage(image, config);
   const session = await model.session('visionEncoder');
@@ -32,7 +32,7 @@ export async function encodeSemantic(model: StarModel, image: RgbImage, maxPixel
 }
 
 /** The VQ codes of a picture, row by row. */
-export async function encodeCodes(model: StarModel, image: RgbImage): Promise<number[]> {
+export async function encodeCodes(model: LoadedModel, image: RgbImage): Promise<number[]> {
   const session = await model.session('vqEncoder');
   const picture = vqPixelValues(image, model.folder.star.pixelEncoder.imageSize);
   const { codes } = await session.run({ picture }, { outputs: ['codes'] });
@@ -40,7 +40,7 @@ export async function encodeCodes(model: StarModel, image: RgbImage): Promise<nu
 }
 
 /** Codes of pictures `[pictures][places]` to `[pictures, 3, size, size]` in [−1, 1]. */
-export async function decodeCodes(model: StarModel, codes: readonly (readonly number[])[]): Promise<TensorValue> {
+export async function decodeCodes(model: LoadedModel, codes: readonly (readonly number[])[]): Promise<TensorValue> {
   const session = await model.session('vqDecoder');
   const feeds = { codes: int64([codes.length, codes[0]!.length], codes.flat()) };
   const { picture } = await session.run(feeds, { outputs: ['picture'] });

@@ -6,16 +6,16 @@ import { resizeImage } from '../image/resize.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { codebookName } from '../models/vq/tokenizer.ts';
 import { uniform } from '../tensor/random.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { decodeCodes, toImages } from './pictures.ts';
-import type { StarModel } from './star-model.ts';
 
 /** Colour of every code, `[codes, 3]` in [0, 255]. */
 type Palette = Uint8ClampedArray;
 
-const palettes = new WeakMap<StarModel, Promise<Palette>>();
+const palettes = new WeakMap<LoadedModel, Promise<Palette>>();
 
 /** Pictures of the codes so far, as large as the real ones; places without a code are grey. */
-export async function linearPreview(model: StarModel, codes: readonly (readonly number[])[]): Promise<RgbImage[]> {
+export async function linearPreview(model: LoadedModel, codes: readonly (readonly number[])[]): Promise<RgbImage[]> {
   const fitted = palettes.get(model) ?? fitPalette(model);
   palettes.set(model, fitted);
   const palette = await fitted;
@@ -32,7 +32,7 @@ export async function linearPreview(model: StarModel, codes: readonly (readonly 
 /** Weight of the ridge penalty beside the mean square of the embeddings; keeps codes that were not decoded in bounds. */
 const ridge = 1e-2;
 
-async function fitPalette(model: StarModel): Promise<Palette> {
+async function fitPalette(model: LoadedModel): Promise<Palette> {
   const { pixelEncoder } = model.folder.star;
   const { codebookSize, codebookDim: dim, numTokens, gridSize, imageSize } = pixelEncoder;
   const codebook = await model.weights.read(`pixel_encoder.${codebookName}`);

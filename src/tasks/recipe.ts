@@ -1,9 +1,8 @@
 /** Reads back what a saved picture says about its making. */
-import { createHash } from 'node:crypto';
-import { open, readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { readBytes } from '../checkpoint/byte-source.ts';
 import { readPngText } from '../image/png-text.ts';
-import type { ModelFolder } from '../models/star/folder.ts';
+import type { ModelFolder } from '../models/star/model-folder.ts';
 import { TaskError } from './error.ts';
 import { type ImageRecipe, recipeKey } from './generated-image.ts';
 
@@ -47,18 +46,16 @@ const sampled = 1 << 20;
  * Tells one model folder from another without reading all of it: SHA-256 over the configuration, the checkpoint's size, and
  * its first and last mebibyte. First 16 hexadecimal digits.
  */
-export async function fingerprintOf({ configFile, checkpointFile }: ModelFolder): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(configFile));
-  const { size } = await stat(checkpointFile);
-  hash.update(`${size}`);
-  const file = await open(checkpointFile);
-  try {
-    for (const start of [0, Math.max(0, size - sampled)]) {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(sampled), 0, sampled, start);
-      hash.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
-  }
-  return hash.digest('hex').slice(0, 16);
+export async function fingerprintOf({ files, configFile, checkpointFile }: ModelFolder): Promise<string> {
+  await using checkpoint = await files.open(checkpointFile);
+  const { size } = checkpoint;
+  const length = Math.min(sampled, size);
+  const parts = [
+    await files.read(configFile),
+    new TextEncoder().encode(`${size}`),
+    await readBytes(checkpoint, 0, length),
+    await readBytes(checkpoint, size - length, length),
+  ];
+  const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts as BlobPart[]).arrayBuffer());
+  return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,8 +1,8 @@
 /** Implicit reasoning: the frozen base answers in words before a picture is drawn. */
 import type { PictureEvent, TaskWarning } from './events.ts';
 import type { RecipeSetting } from './generated-image.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import { type ResolvedPictureOptions, samplingOf } from './options.ts';
-import type { StarModel } from './star-model.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { answerPrompt } from './understand.ts';
 
@@ -28,7 +28,7 @@ export function thinksApart({ reasoning, reasoningTemperature }: ThoughtOptions)
  * @param seed of the picture that is to follow; the thought's chances are apart from the picture's
  */
 export async function* think(
-  model: StarModel,
+  model: LoadedModel,
   prompt: EnginePrompt,
   options: ThoughtOptions,
   seed: number,

@@ -9,8 +9,8 @@ import type { Session } from '../runtime/session.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import { uniform } from '../tensor/random.ts';
 import { TaskError } from './error.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import type { Sampling } from './options.ts';
-import type { StarModel } from './star-model.ts';
 
 /** A prompt as the engine reads it. */
 export interface EnginePrompt {
@@ -59,7 +59,7 @@ export interface TokenChunk {
 }
 
 export async function* runTokens(
-  model: StarModel,
+  model: LoadedModel,
   engine: Session,
   run: TokenRun,
 ): AsyncGenerator<TokenChunk, void, void> {
@@ -157,7 +157,7 @@ async function release(state: Record<string, TensorValue | RemoteTensor>): Promi
 }
 
 /** Rotary tables with one row for every token of the run, prompt and drawn. */
-function rotaryFeeds(model: StarModel, { positions, nextPosition }: EnginePrompt, total: number) {
+function rotaryFeeds(model: LoadedModel, { positions, nextPosition }: EnginePrompt, total: number) {
   const { headDim, ropeTheta, mropeSection } = model.folder.qwen.text;
   const prompt = positions.length / 3;
   const all = new Int32Array(3 * total);

@@ -5,6 +5,7 @@ import { mropePositions } from '../models/qwen25vl/positions.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import { AbortedError, TaskError } from './error.ts';
 import type { TextAnswer, TextEvent } from './events.ts';
+import type { LoadedModel } from './loaded-model.ts';
 import {
   parseOptions,
   type Sampling,
@@ -14,7 +15,6 @@ import {
 } from './options.ts';
 import { encodeSemantic, publishedMaxPixels, type SemanticPicture } from './pictures.ts';
 import { chooseSeed } from './seed.ts';
-import type { StarModel } from './star-model.ts';
 import { type EnginePrompt, float32, runTokens } from './token-loop.ts';
 
 /** One part of a message: text or a picture. */
@@ -33,7 +33,7 @@ const chunkTurns = (index: number) => (index < 4 ? 1 : 4);
 
 /** Answers the last turn of a conversation, which may hold several pictures. */
 export async function* converse(
-  model: StarModel,
+  model: LoadedModel,
   messages: readonly ConversationMessage[],
   options: UnderstandOptions = {},
 ): AsyncGenerator<TextEvent, TextAnswer, void> {
@@ -79,7 +79,7 @@ export interface AnswerSettings {
 
 /** Draws text after a prompt until an end token or the limit; special tokens are left out of the text. */
 export async function* answerPrompt(
-  model: StarModel,
+  model: LoadedModel,
   prompt: EnginePrompt,
   settings: AnswerSettings,
 ): AsyncGenerator<TextEvent, TextAnswer, void> {
@@ -142,7 +142,7 @@ export async function* answerPrompt(
 }
 
 /** A prompt that does not fit into the model's positions is refused before anything is computed. */
-export function requireContext(model: StarModel, task: string, promptTokens: number, newTokens: number): void {
+export function requireContext(model: LoadedModel, task: string, promptTokens: number, newTokens: number): void {
   const limit = model.folder.qwen.text.maxPositionEmbeddings;
   if (promptTokens + newTokens <= limit) return;
   throw new TaskError(
@@ -153,7 +153,7 @@ export function requireContext(model: StarModel, task: string, promptTokens: num
 }
 
 /** The last turn's prompt, with the pictures of all turns. */
-export async function conversationPrompt(model: StarModel, messages: readonly ConversationMessage[]) {
+export async function conversationPrompt(model: LoadedModel, messages: readonly ConversationMessage[]) {
   const pictures: SemanticPicture[] = [];
   const chat: ChatMessage[] = [];
   for (const { role, content } of messages) {
@@ -177,7 +177,7 @@ export async function conversationPrompt(model: StarModel, messages: readonly Co
 
 /** A prompt of text and pictures; every image token takes a row of the pictures' embeddings, in order. */
 export function picturePrompt(
-  model: StarModel,
+  model: LoadedModel,
   ids: readonly number[],
   pictures: readonly SemanticPicture[],
 ): EnginePrompt {

@@ -9,7 +9,7 @@ import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { syncFolder, writeFileDurably } from '../checkpoint/durable.ts';
-import { openSafetensors } from '../checkpoint/safetensors.ts';
+import { openSafetensors } from '../checkpoint/open.ts';
 import { type TensorToWrite, writeSafetensors } from '../checkpoint/safetensors-writer.ts';
 import type { Cursor } from '../data/stream.ts';
 import type { TensorValue } from '../tensor/index.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { smallBatch, smallTask } from '../../test/training/small-task.ts';
-import { openSafetensors } from '../checkpoint/safetensors.ts';
+import { openSafetensors } from '../checkpoint/open.ts';
 import { readImage } from '../image/decode.ts';
 import { Runtime } from '../runtime/index.ts';
 import type { TrainerSettings } from './recipe.ts';

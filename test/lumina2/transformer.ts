@@ -1,5 +1,7 @@
 /** The diffusion transformers of the tiny models, for tests. */
+
 import { readFileSync } from 'node:fs';
+import { nodeFiles } from '../../src/checkpoint/node-files.ts';
 import { openLumina2Folder } from '../../src/models/lumina2/folder.ts';
 import { declareLuminaTransformer } from '../../src/models/lumina2/transformer.ts';
 import { parseLuminaTransformerConfig } from '../../src/models/lumina2/transformer-config.ts';
@@ -12,7 +14,7 @@ import { type ReferenceTensor, type ReferenceVariant, referencePath } from '../r
 export async function openTransformer(variant: ReferenceVariant, kind: 'star' | 'lumina' = 'star') {
   const model = await openModelFolder(referencePath(variant, '.'));
   const { folder } = model.pixelDecoder!;
-  const { transformer } = await openLumina2Folder(folder);
+  const { transformer } = await openLumina2Folder(nodeFiles, folder);
   const config = parseLuminaTransformerConfig(
     JSON.parse(readFileSync(transformer.configFile, 'utf8')),
     transformer.configFile,
@@ -23,7 +25,7 @@ export async function openTransformer(variant: ReferenceVariant, kind: 'star' | 
   const weights = await openPartWeights(
     transformer,
     (declare) => declareLuminaTransformer(declare, config, { codebookDim }),
-    kind === 'star' ? { folder: model.folder, overlay } : { folder: model.folder },
+    kind === 'star' ? { files: nodeFiles, folder: model.folder, overlay } : { files: nodeFiles, folder: model.folder },
   );
   return { config, pixelEncoder, codebookDim, weights };
 }

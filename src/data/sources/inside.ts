@@ -2,8 +2,9 @@
 import type { Stats } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, sep } from 'node:path';
-import { type ByteSource, openFile } from '../../checkpoint/byte-source.ts';
+import type { ByteSource } from '../../checkpoint/byte-source.ts';
 import { CheckpointError, quote } from '../../checkpoint/error.ts';
+import { openFile } from '../../checkpoint/node-files.ts';
 import { DataError } from '../error.ts';
 
 /** Longer names are no names. */

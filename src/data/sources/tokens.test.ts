@@ -2,7 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../../test/data/picture-sets.ts';
-import { openSafetensors } from '../../checkpoint/safetensors.ts';
+import { openSafetensors } from '../../checkpoint/open.ts';
 import type { Cursor } from '../stream.ts';
 import { createTokenWriter, resumeTokenWriter, type TokenizedPicture } from './token-writer.ts';
 import { openTokenStream, openTokens, type TokenSample } from './tokens.ts';

@@ -3,13 +3,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { referencePath, referenceVariants } from '../../../test/reference-vectors.ts';
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { openLumina2Folder } from './folder.ts';
 
 const diffusers = 'checkpoints/lumina-image2-tiny';
 
 test.each(referenceVariants)('opens the folder of %s', async (variant) => {
   const root = referencePath(variant, diffusers);
-  const { folder, indexFile, transformer, vae, textEncoder, tokenizer, scheduler } = await openLumina2Folder(root);
+  const { folder, indexFile, transformer, vae, textEncoder, tokenizer, scheduler } = await openLumina2Folder(
+    nodeFiles,
+    root,
+  );
   expect(folder).toBe(root);
   const relative = (file: string) => path.relative(root, file);
   expect(relative(indexFile)).toBe('model_index.json');
@@ -60,7 +64,7 @@ async function shard(names: readonly string[] = shards): Promise<void> {
 describe('a folder with what others have too', () => {
   test('weights in several files', async () => {
     await shard();
-    const { vae } = await openLumina2Folder(folder);
+    const { vae } = await openLumina2Folder(nodeFiles, folder);
     expect(vae.weightsFile).toBe(at(index));
     expect(vae.weightFiles).toEqual(shards.map((name) => at(`vae/${name}`)));
   });
@@ -71,7 +75,7 @@ describe('a folder with what others have too', () => {
       json.image_encoder = [null, null];
       json.tokenizer = ['transformers', 'GemmaTokenizerFast'];
     });
-    expect((await openLumina2Folder(folder)).vae.folder).toBe(at('vae'));
+    expect((await openLumina2Folder(nodeFiles, folder)).vae.folder).toBe(at('vae'));
   });
 });
 
@@ -92,7 +96,7 @@ describe('a folder that is not complete', () => {
     ['text_encoder/model.safetensors', /text_encoder: expected either model\.safetensors or .*, got config\.json$/],
   ])('without %s', async (name, message) => {
     await rm(at(name), { recursive: true });
-    const failure = openLumina2Folder(folder);
+    const failure = openLumina2Folder(nodeFiles, folder);
     await expect(failure).rejects.toThrow(message);
     await expect(failure).rejects.toMatchObject({ name: 'ConfigError', code: 'config_not_found' });
   });
@@ -100,18 +104,22 @@ describe('a folder that is not complete', () => {
   test('a file in the place of a folder', async () => {
     await rm(at('vae'), { recursive: true });
     await writeFile(at('vae'), '');
-    await expect(openLumina2Folder(folder)).rejects.toThrow(/vae: expected the folder of the vae, got ENOTDIR$/);
+    await expect(openLumina2Folder(nodeFiles, folder)).rejects.toThrow(
+      /vae: expected the folder of the vae, got ENOTDIR$/,
+    );
   });
 
   test('weights of another format are told', async () => {
     await rename(at(`vae/${weights}`), at('vae/diffusion_pytorch_model.bin'));
-    await expect(openLumina2Folder(folder)).rejects.toThrow(/got config\.json, diffusion_pytorch_model\.bin$/);
+    await expect(openLumina2Folder(nodeFiles, folder)).rejects.toThrow(
+      /got config\.json, diffusion_pytorch_model\.bin$/,
+    );
   });
 
   test('a file that the index names is missing', async () => {
     await shard();
     await rm(at(`vae/${shards[0]}`));
-    const failure = openLumina2Folder(folder);
+    const failure = openLumina2Folder(nodeFiles, folder);
     await expect(failure).rejects.toThrow(
       /index\.json, weight_map\.encoder\.b: expected .*00001-of-00002.* in the same/,
     );
@@ -121,7 +129,7 @@ describe('a folder that is not complete', () => {
   test('one file and an index of several', async () => {
     await shard();
     await writeFile(at(`vae/${weights}`), '');
-    await expect(openLumina2Folder(folder)).rejects.toThrow(/vae: expected either .* or .*, got both$/);
+    await expect(openLumina2Folder(nodeFiles, folder)).rejects.toThrow(/vae: expected either .* or .*, got both$/);
   });
 });
 
@@ -130,7 +138,7 @@ describe('a folder from strangers', () => {
     'an index that names %j is refused',
     async (named) => {
       await shard([named, shards[1]!]);
-      await expect(openLumina2Folder(folder)).rejects.toThrow(
+      await expect(openLumina2Folder(nodeFiles, folder)).rejects.toThrow(
         /weight_map\.encoder\.b: expected a file name in the same folder, without a path, got "/,
       );
     },
@@ -141,7 +149,9 @@ describe('a folder from strangers', () => {
     await editJson('model_index.json', (json) => {
       json['../vae'] = ['diffusers', 'AutoencoderKL'];
     });
-    await expect(openLumina2Folder(folder)).rejects.toThrow(/\.\.\/vae: expected no other parts than transformer, vae/);
+    await expect(openLumina2Folder(nodeFiles, folder)).rejects.toThrow(
+      /\.\.\/vae: expected no other parts than transformer, vae/,
+    );
   });
 
   test.each<[string, unknown, RegExp]>([
@@ -165,7 +175,7 @@ describe('a folder from strangers', () => {
     await editJson('model_index.json', (json) => {
       json[key] = value;
     });
-    const failure = openLumina2Folder(folder);
+    const failure = openLumina2Folder(nodeFiles, folder);
     await expect(failure).rejects.toThrow(message);
     await expect(failure).rejects.toMatchObject({ code: 'config_unsupported', file: at('model_index.json') });
   });
@@ -174,7 +184,7 @@ describe('a folder from strangers', () => {
     await editJson('model_index.json', (json) => {
       delete json.vae;
     });
-    const failure = openLumina2Folder(folder);
+    const failure = openLumina2Folder(nodeFiles, folder);
     await expect(failure).rejects.toThrow(/model_index\.json, vae: expected AutoencoderKL of diffusers, got nothing$/);
     await expect(failure).rejects.toMatchObject({ code: 'config_not_found' });
   });
@@ -188,7 +198,7 @@ describe('a folder from strangers', () => {
     await editJson(name, (json) => {
       json[key] = 'Other';
     });
-    const failure = openLumina2Folder(folder);
+    const failure = openLumina2Folder(nodeFiles, folder);
     await expect(failure).rejects.toThrow(message);
     await expect(failure).rejects.toMatchObject({ code: 'config_unsupported', file: at(name) });
   });
@@ -197,9 +207,15 @@ describe('a folder from strangers', () => {
     'broken JSON: %s',
     async (name) => {
       await writeFile(at(name), '[');
-      await expect(openLumina2Folder(folder)).rejects.toMatchObject({ code: 'config_invalid', file: at(name) });
+      await expect(openLumina2Folder(nodeFiles, folder)).rejects.toMatchObject({
+        code: 'config_invalid',
+        file: at(name),
+      });
       await writeFile(at(name), '[]');
-      await expect(openLumina2Folder(folder)).rejects.toMatchObject({ code: 'config_invalid', file: at(name) });
+      await expect(openLumina2Folder(nodeFiles, folder)).rejects.toMatchObject({
+        code: 'config_invalid',
+        file: at(name),
+      });
     },
   );
 });

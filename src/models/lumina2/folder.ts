@@ -15,11 +15,10 @@
  * A decoder whose captions the model's own base reads (`openWordlessFolder`) has no text encoder and no tokenizer; its weights
  * may stand in the STAR checkpoint alone.
  */
-import { readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { z } from 'zod';
+import { type Files, systemCode } from '../../checkpoint/files.ts';
 import { abbreviate, ConfigError, parseConfig, requireConfig } from '../config-error.ts';
-import { readJsonFile } from '../config-file.ts';
+import { readJsonIn } from '../config-text.ts';
 
 /** A part whose weights may lie elsewhere. */
 export interface ConfiguredPart {
@@ -72,24 +71,24 @@ type Parts = Readonly<Record<string, { readonly library: string; readonly classe
  * @throws ConfigError `config_not_found` for a part or a file that is missing, `config_unsupported` for a part of
  *   another class, `config_invalid` for a broken file.
  */
-export async function openLumina2Folder(folder: string): Promise<Lumina2Folder> {
-  const indexFile = await requireIndex(folder, supported);
-  const transformer = await openPart(folder, 'transformer');
-  const vae = await openPart(folder, 'vae');
-  const textEncoder = await openPart(folder, 'text_encoder');
-  const tokenizer = await openPart(folder, 'tokenizer');
+export async function openLumina2Folder(files: Files, folder: string): Promise<Lumina2Folder> {
+  const indexFile = await requireIndex(files, folder, supported);
+  const transformer = await openPart(files, folder, 'transformer');
+  const vae = await openPart(files, folder, 'vae');
+  const textEncoder = await openPart(files, folder, 'text_encoder');
+  const tokenizer = await openPart(files, folder, 'tokenizer');
   return {
     folder,
     indexFile,
-    transformer: await weighted(transformer, '_class_name', 'Lumina2Transformer2DModel', diffusersStem),
-    vae: await weighted(vae, '_class_name', 'AutoencoderKL', diffusersStem),
-    textEncoder: await weighted(textEncoder, 'model_type', 'gemma2', 'model'),
+    transformer: await weighted(files, transformer, '_class_name', 'Lumina2Transformer2DModel', diffusersStem),
+    vae: await weighted(files, vae, '_class_name', 'AutoencoderKL', diffusersStem),
+    textEncoder: await weighted(files, textEncoder, 'model_type', 'gemma2', 'model'),
     tokenizer: {
       folder: tokenizer.folder,
-      tokenizerFile: requireFile(tokenizer, 'tokenizer.json'),
-      configFile: requireFile(tokenizer, 'tokenizer_config.json'),
+      tokenizerFile: requireFile(files, tokenizer, 'tokenizer.json'),
+      configFile: requireFile(files, tokenizer, 'tokenizer_config.json'),
     },
-    scheduler: await openScheduler(folder),
+    scheduler: await openScheduler(files, folder),
   };
 }
 
@@ -98,32 +97,32 @@ export async function openLumina2Folder(folder: string): Promise<Lumina2Folder> 
  * `model_index.json` says nothing or `[null, null]`.
  * @throws ConfigError as `openLumina2Folder`, and for a text encoder that is named all the same.
  */
-export async function openWordlessFolder(folder: string): Promise<WordlessFolder> {
+export async function openWordlessFolder(files: Files, folder: string): Promise<WordlessFolder> {
   const { text_encoder: _encoder, tokenizer: _tokenizer, ...wordless } = supported;
-  const indexFile = await requireIndex(folder, wordless);
-  const transformer = await openPart(folder, 'transformer');
-  const vae = await openPart(folder, 'vae');
+  const indexFile = await requireIndex(files, folder, wordless);
+  const transformer = await openPart(files, folder, 'transformer');
+  const vae = await openPart(files, folder, 'vae');
   return {
     folder,
     indexFile,
-    transformer: await configured(transformer, '_class_name', 'Lumina2Transformer2DModel', diffusersStem),
-    vae: await configured(vae, '_class_name', 'AutoencoderKL', diffusersStem),
-    scheduler: await openScheduler(folder),
+    transformer: await configured(files, transformer, '_class_name', 'Lumina2Transformer2DModel', diffusersStem),
+    vae: await configured(files, vae, '_class_name', 'AutoencoderKL', diffusersStem),
+    scheduler: await openScheduler(files, folder),
   };
 }
 
 const diffusersStem = 'diffusion_pytorch_model';
 
-async function openScheduler(folder: string): Promise<Lumina2Folder['scheduler']> {
-  const scheduler = await openPart(folder, 'scheduler');
-  const file = requireFile(scheduler, 'scheduler_config.json');
-  const configFile = await requireClass(file, '_class_name', 'FlowMatchEulerDiscreteScheduler');
+async function openScheduler(files: Files, folder: string): Promise<Lumina2Folder['scheduler']> {
+  const scheduler = await openPart(files, folder, 'scheduler');
+  const file = requireFile(files, scheduler, 'scheduler_config.json');
+  const configFile = await requireClass(files, file, '_class_name', 'FlowMatchEulerDiscreteScheduler');
   return { folder: scheduler.folder, configFile };
 }
 
-async function requireIndex(folder: string, parts: Parts): Promise<string> {
-  const file = path.join(folder, 'model_index.json');
-  requireSupported(parseConfig(z.record(z.string(), z.unknown()), await readJsonFile(file), file), file, parts);
+async function requireIndex(files: Files, folder: string, parts: Parts): Promise<string> {
+  const file = files.join(folder, 'model_index.json');
+  requireSupported(parseConfig(z.record(z.string(), z.unknown()), await readJsonIn(files, file), file), file, parts);
   return file;
 }
 
@@ -163,26 +162,26 @@ interface Part {
   readonly names: readonly string[];
 }
 
-async function openPart(folder: string, name: string): Promise<Part> {
-  const part = path.join(folder, name);
+async function openPart(files: Files, folder: string, name: string): Promise<Part> {
+  const part = files.join(folder, name);
   try {
-    return { folder: part, names: (await readdir(part)).sort() };
+    return { folder: part, names: (await files.list(part)).sort() };
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
+    const reason = systemCode(cause);
     const code = reason === 'ENOENT' || reason === 'ENOTDIR' ? 'config_not_found' : 'config_unreadable';
     throw new ConfigError(part, { code, expected: `the folder of the ${name}`, got: reason, cause });
   }
 }
 
-function requireFile({ folder, names }: Part, name: string): string {
-  const file = path.join(folder, name);
+function requireFile(files: Files, { folder, names }: Part, name: string): string {
+  const file = files.join(folder, name);
   requireConfig(names.includes(name), file, { code: 'config_not_found', expected: 'a file', got: 'none of that name' });
   return file;
 }
 
 /** The file, if its JSON says that it describes what is expected. */
-async function requireClass(file: string, key: string, expected: string): Promise<string> {
-  const config = parseConfig(z.record(z.string(), z.unknown()), await readJsonFile(file), file);
+async function requireClass(files: Files, file: string, key: string, expected: string): Promise<string> {
+  const config = parseConfig(z.record(z.string(), z.unknown()), await readJsonIn(files, file), file);
   requireConfig(config[key] === expected, file, {
     code: 'config_unsupported',
     path: key,
@@ -193,8 +192,8 @@ async function requireClass(file: string, key: string, expected: string): Promis
 }
 
 /** A part with weights called `<stem>.safetensors`, or the same with an index. */
-async function weighted(part: Part, key: string, className: string, stem: string): Promise<WeightedPart> {
-  const { weightsFile, ...found } = await configured(part, key, className, stem);
+async function weighted(files: Files, part: Part, key: string, className: string, stem: string): Promise<WeightedPart> {
+  const { weightsFile, ...found } = await configured(files, part, key, className, stem);
   if (weightsFile !== undefined) return { ...found, weightsFile };
   throw new ConfigError(part.folder, {
     code: 'config_not_found',
@@ -203,15 +202,21 @@ async function weighted(part: Part, key: string, className: string, stem: string
   });
 }
 
-async function configured(part: Part, key: string, className: string, stem: string): Promise<ConfiguredPart> {
-  const configFile = await requireClass(requireFile(part, 'config.json'), key, className);
+async function configured(
+  files: Files,
+  part: Part,
+  key: string,
+  className: string,
+  stem: string,
+): Promise<ConfiguredPart> {
+  const configFile = await requireClass(files, requireFile(files, part, 'config.json'), key, className);
   const [single, index] = [`${stem}.safetensors`, `${stem}.safetensors.index.json`];
   const found = [single, index].filter((name) => part.names.includes(name));
   requireConfig(found.length < 2, part.folder, { expected: `either ${single} or ${index}`, got: 'both' });
   if (found.length === 0) return { folder: part.folder, configFile, weightsFile: undefined, weightFiles: [] };
-  const weightsFile = path.join(part.folder, found[0]!);
-  const names = found[0] === single ? [single] : await shardsOf(weightsFile, part);
-  const weightFiles = names.map((name) => path.join(part.folder, name));
+  const weightsFile = files.join(part.folder, found[0]!);
+  const names = found[0] === single ? [single] : await shardsOf(files, weightsFile, part);
+  const weightFiles = names.map((name) => files.join(part.folder, name));
   return { folder: part.folder, configFile, weightsFile, weightFiles };
 }
 
@@ -220,8 +225,8 @@ const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 const maximumIndexBytes = 64 << 20;
 
 /** The files that an index names, each in the index's own folder and there. */
-async function shardsOf(index: string, part: Part): Promise<string[]> {
-  const { weight_map } = parseConfig(indexSchema, await readJsonFile(index, maximumIndexBytes), index);
+async function shardsOf(files: Files, index: string, part: Part): Promise<string[]> {
+  const { weight_map } = parseConfig(indexSchema, await readJsonIn(files, index, maximumIndexBytes), index);
   const shards = new Map(Object.entries(weight_map).map(([tensor, shard]) => [shard, tensor]));
   for (const [shard, tensor] of shards) {
     const plain = shard !== '' && shard !== '.' && shard !== '..' && !/[/\\:\0]/.test(shard);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { referencePath } from '../../../test/reference-vectors.ts';
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { maximumTextLength } from '../qwen25vl/tokenizer.ts';
 import {
   type CaptionTokenizer,
@@ -44,7 +45,7 @@ async function load(json: unknown, config: unknown, vocabSize = 1000): Promise<C
   const folder = await mkdtemp(path.join(root, 'tokenizer-'));
   await writeFile(path.join(folder, 'tokenizer.json'), JSON.stringify(json));
   await writeFile(path.join(folder, 'tokenizer_config.json'), JSON.stringify(config));
-  return loadCaptionTokenizer(folder, vocabSize);
+  return loadCaptionTokenizer(nodeFiles, folder, vocabSize);
 }
 
 test('encodes odd strings as the Rust tokenizers', () => {
@@ -65,7 +66,7 @@ test('any text has ids, and lone surrogates are U+FFFD', () => {
 
 test.each([
   ['Gemma', () => load(golden.tokenizer, settings), golden.fitted],
-  ['the tiny reference', () => loadCaptionTokenizer(tinyFolder, 463), golden.tiny],
+  ['the tiny reference', () => loadCaptionTokenizer(nodeFiles, tinyFolder, 463), golden.tiny],
 ] as const)('cuts and pads as the Rust tokenizers: %s', async (_, open, cases) => {
   const tokenizer = await open();
   expect(cases).toHaveLength(12);

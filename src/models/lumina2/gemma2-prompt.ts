@@ -2,11 +2,11 @@
  * What the text encoder is fed for a prompt: the tokens that diffusers' `Lumina2Pipeline.encode_prompt` makes of it, framed,
  * cut to a length and padded behind. The pipeline pads on the right whatever the tokenizer's own setting.
  */
-import path from 'node:path';
 import { z } from 'zod';
+import type { Files } from '../../checkpoint/files.ts';
 import type { TensorValue } from '../../tensor/index.ts';
 import { parseConfig, requireConfig } from '../config-error.ts';
-import { readJsonFile } from '../config-file.ts';
+import { readJsonIn } from '../config-text.ts';
 import { createTokenizer } from '../qwen25vl/tokenizer.ts';
 import { createGemmaTokenizer } from './gemma2-tokenizer.ts';
 
@@ -39,11 +39,11 @@ const settingsSchema = z.object({
  * @param vocabSize the rows of the text encoder's embedding.
  * @throws ConfigError for a missing, broken or unsupported file, and for more tokens than there are embeddings.
  */
-export async function loadCaptionTokenizer(folder: string, vocabSize: number): Promise<CaptionTokenizer> {
-  const [file, settingsFile] = ['tokenizer.json', 'tokenizer_config.json'].map((name) => path.join(folder, name));
+export async function loadCaptionTokenizer(files: Files, folder: string, vocabSize: number): Promise<CaptionTokenizer> {
+  const [file, settingsFile] = ['tokenizer.json', 'tokenizer_config.json'].map((name) => files.join(folder, name));
   const [json, settingsJson] = await Promise.all([
-    readJsonFile(file!, maximumTokenizerBytes),
-    readJsonFile(settingsFile!, maximumSettingsBytes),
+    readJsonIn(files, file!, maximumTokenizerBytes),
+    readJsonIn(files, settingsFile!, maximumSettingsBytes),
   ]);
   const settings = parseConfig(settingsSchema, settingsJson, settingsFile!);
   const isGemma = parseConfig(formSchema, json, file!).model.byte_fallback === true;

@@ -6,6 +6,7 @@ import {
   referencePath,
   referenceVariants,
 } from '../../../test/reference-vectors.ts';
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { Runtime } from '../../runtime/runtime.ts';
 import { readJsonFile } from '../config-file.ts';
 import { openLumina2Folder } from './folder.ts';
@@ -29,11 +30,13 @@ afterAll(() => runtime[Symbol.asyncDispose]());
 /** The text encoder of a variant, loaded, and the meta file's prompt in tokens. */
 async function open(variant: ReferenceVariant, change: Partial<Gemma2Config> = {}) {
   const { textEncoder, tokenizer, folder } = await openLumina2Folder(
+    nodeFiles,
     referencePath(variant, 'checkpoints/lumina-image2-tiny'),
   );
   const published = parseGemma2Config(await readJsonFile(textEncoder.configFile), textEncoder.configFile);
   const config = { ...published, ...change };
   const weights = await openPartWeights(textEncoder, (declare) => declareGemma2(declare, config), {
+    files: nodeFiles,
     folder,
     ignore: (name) => unusedInGemma2(name, config),
   });
@@ -41,7 +44,7 @@ async function open(variant: ReferenceVariant, change: Partial<Gemma2Config> = {
     diffusion: { prompt: string; system_prompt: string; max_sequence_length: number };
   };
   const length = diffusion.max_sequence_length;
-  const caption = await loadCaptionTokenizer(tokenizer.folder, config.vocabSize);
+  const caption = await loadCaptionTokenizer(nodeFiles, tokenizer.folder, config.vocabSize);
   const session = await runtime.load(compileGemma2(weights.declare, config, length), { weightsFolder: weights.folder });
   return {
     caption,

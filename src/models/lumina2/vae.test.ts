@@ -1,7 +1,9 @@
 /** The autoencoder against the reference vectors, and what they do not cover against arithmetic of its own. */
+
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readReference, referencePath, referenceVariants } from '../../../test/reference-vectors.ts';
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import type { Declare } from '../../nn/parameters.ts';
 import { Runtime } from '../../runtime/runtime.ts';
 import { type CompiledProgram, constant, type TensorValue } from '../../tensor/index.ts';
@@ -20,12 +22,13 @@ afterAll(() => runtime.dispose());
 
 async function openVae(variant: (typeof referenceVariants)[number], { overlay = false } = {}) {
   const checkpoints = referencePath(variant, 'checkpoints');
-  const { vae } = await openLumina2Folder(path.join(checkpoints, 'lumina-image2-tiny'));
+  const { vae } = await openLumina2Folder(nodeFiles, path.join(checkpoints, 'lumina-image2-tiny'));
   const config = parseVaeConfig(await readJsonFile(vae.configFile), vae.configFile);
   const { declare } = await openPartWeights(
     vae,
     (each) => [declareVaeEncoder(each, config), declareVaeDecoder(each, config)],
     {
+      files: nodeFiles,
       folder: checkpoints,
       overlay: overlay ? { file: path.join(checkpoints, 'STAR-tiny.pt'), prefix: overlayPrefixes.vae } : undefined,
     },

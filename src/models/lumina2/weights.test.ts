@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { referencePath } from '../../../test/reference-vectors.ts';
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
 import type { Declare } from '../../nn/parameters.ts';
 import { Runtime } from '../../runtime/runtime.ts';
@@ -67,7 +68,7 @@ describe('a STAR checkpoint over the folder', () => {
   test('its tensors win, widened or new; the folder gives the others', async () => {
     const part = partOf(await write('part.safetensors', own));
     const overlay = { file: await write('star.safetensors', star), prefix };
-    const weights = await openPartWeights(part, declaring(shapes), { folder, overlay });
+    const weights = await openPartWeights(part, declaring(shapes), { files: nodeFiles, folder, overlay });
     expect([...weights.entries.keys()]).toEqual(Object.keys(shapes));
     const values = await Promise.all(Object.keys(shapes).map((name) => weights.read(name)));
     expect(values.map((each) => [...each])).toEqual([new Array(10).fill(10), [2, 2], [3, 3, 3, 3], [20]]);
@@ -85,7 +86,7 @@ describe('a STAR checkpoint over the folder', () => {
 
   test('without it the folder is what it is', async () => {
     const part = partOf(await write('part.safetensors', own));
-    const failure = openPartWeights(part, declaring(shapes), { folder });
+    const failure = openPartWeights(part, declaring(shapes), { files: nodeFiles, folder });
     await expect(failure).rejects.toMatchObject({ name: 'CheckpointError', code: 'checkpoint_mismatch' });
     await expect(failure).rejects.toThrow(
       /1 missing: "refiner\.weight"; 1 of another shape: "embedder\.weight: .*2,5.*2,3/,
@@ -96,7 +97,11 @@ describe('a STAR checkpoint over the folder', () => {
     const part = partOf(await write('part.safetensors', own));
     const overlay = { file: await write('star.safetensors', star), prefix };
     const { 'refiner.weight': _, ...fewer } = shapes;
-    const failure = openPartWeights(part, declaring({ ...fewer, 'block.weight': [5] }), { folder, overlay });
+    const failure = openPartWeights(part, declaring({ ...fewer, 'block.weight': [5] }), {
+      files: nodeFiles,
+      folder,
+      overlay,
+    });
     await expect(failure).rejects.toThrow(
       `1 unexpected: "${prefix}.refiner.weight"; 1 of another shape: "block.weight: `,
     );
@@ -104,11 +109,15 @@ describe('a STAR checkpoint over the folder', () => {
 
   test('the published one carries a whole autoencoder', async () => {
     const checkpoints = referencePath('tiny-a', 'checkpoints');
-    const { vae } = await openLumina2Folder(path.join(checkpoints, 'lumina-image2-tiny'));
+    const { vae } = await openLumina2Folder(nodeFiles, path.join(checkpoints, 'lumina-image2-tiny'));
     const config = parseVaeConfig(await readJsonFile(vae.configFile), vae.configFile);
     const overlay = { file: path.join(checkpoints, 'STAR-tiny.pt'), prefix: overlayPrefixes.vae };
     const declareVae = (declare: Declare) => [declareVaeEncoder(declare, config), declareVaeDecoder(declare, config)];
-    const { entries, warnings } = await openPartWeights(vae, declareVae, { folder: checkpoints, overlay });
+    const { entries, warnings } = await openPartWeights(vae, declareVae, {
+      files: nodeFiles,
+      folder: checkpoints,
+      overlay,
+    });
     expect(entries.size).toBe(176);
     expect(new Set([...entries.values()].map(({ file }) => file))).toEqual(new Set([overlay.file]));
     expect(warnings).toEqual([]);
@@ -127,7 +136,10 @@ describe('a part of the folder', () => {
     };
     await writeFile(at('model.safetensors.index.json'), JSON.stringify({ weight_map }));
     const shapes = Object.fromEntries(Object.entries(own).map(([name, { shape }]) => [name, shape]));
-    const weights = await openPartWeights(partOf(at('model.safetensors.index.json')), declaring(shapes), { folder });
+    const weights = await openPartWeights(partOf(at('model.safetensors.index.json')), declaring(shapes), {
+      files: nodeFiles,
+      folder,
+    });
     expect(weights.entries.get('block.weight')!.file).toBe(at('2.safetensors'));
     expect([...(await weights.read('block.weight'))]).toEqual([3, 3, 3, 3]);
     expect([...(await weights.read('embedder.bias'))]).toEqual([2, 2]);
@@ -136,6 +148,7 @@ describe('a part of the folder', () => {
   test('under other names, with tensors that the part does without', async () => {
     const part = partOf(await write('part.safetensors', own));
     const weights = await openPartWeights(part, declaring({ weight: [2, 3], bias: [2] }), {
+      files: nodeFiles,
       folder,
       rename: (name) => name.replace(/^embedder\./, ''),
       ignore: (name) => name.startsWith('block.'),
@@ -151,6 +164,7 @@ describe('a part of the folder', () => {
     const views = fileURLToPath(new URL('../../../test/checkpoints/views.pt', import.meta.url));
     await copyFile(views, at('views.pt'));
     const weights = await openPartWeights(partOf(at('views.pt')), declaring({ transposed: [6, 4], base: [4, 6] }), {
+      files: nodeFiles,
       folder,
       ignore: (name) => name !== 'transposed' && name !== 'base',
     });

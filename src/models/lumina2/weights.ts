@@ -4,8 +4,9 @@
  * checkpoint.
  */
 import type { TensorEntry } from '../../checkpoint/entry.ts';
+import type { Files } from '../../checkpoint/files.ts';
 import { matchEntries } from '../../checkpoint/match.ts';
-import { openCheckpoint } from '../../checkpoint/open.ts';
+import { openCheckpointIn } from '../../checkpoint/open-in.ts';
 import { type Declare, parameterShapes } from '../../nn/parameters.ts';
 import { type FileWeights, fileWeights } from '../file-weights.ts';
 import type { ConfiguredPart } from './folder.ts';
@@ -14,6 +15,8 @@ import type { ConfiguredPart } from './folder.ts';
 export const overlayPrefixes = { transformer: 'diffusion_decoder.transformer', vae: 'diffusion_decoder.vae' } as const;
 
 export interface PartWeightsOptions {
+  /** Where the part and the overlay lie. */
+  readonly files: Files;
   /** Holds all files that are opened, the overlay's too: the STAR model folder, or the diffusers folder alone. */
   readonly folder: string;
   /**
@@ -40,11 +43,11 @@ export interface PartWeights extends FileWeights {
 export async function openPartWeights(
   part: ConfiguredPart,
   declarePart: (declare: Declare) => unknown,
-  { folder, overlay, rename = (name) => name, ignore = () => false }: PartWeightsOptions,
+  { files, folder, overlay, rename = (name) => name, ignore = () => false }: PartWeightsOptions,
 ): Promise<PartWeights> {
   const expected = parameterShapes(declarePart);
-  await using own = part.weightsFile === undefined ? undefined : await openCheckpoint(part.weightsFile);
-  await using over = overlay && (await openCheckpoint(overlay.file));
+  await using own = part.weightsFile === undefined ? undefined : await openCheckpointIn(files, part.weightsFile);
+  await using over = overlay && (await openCheckpointIn(files, overlay.file));
   const prefix = `${overlay?.prefix}.`;
   const overriding = [...(over?.entries ?? [])].filter(([name]) => name.startsWith(prefix));
   const overridden = new Set(overriding.map(([name]) => name.slice(prefix.length)));
@@ -62,5 +65,5 @@ export async function openPartWeights(
   );
   const checkpoints = [own, over].filter((each) => each !== undefined);
   const warnings = checkpoints.flatMap((checkpoint) => checkpoint.warnings);
-  return { ...(await fileWeights(entries, checkpoints, folder)), warnings };
+  return { ...(await fileWeights(entries, checkpoints, { files, folder })), warnings };
 }

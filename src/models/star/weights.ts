@@ -2,16 +2,15 @@
  * Finds the weights of a model folder and hands them to the layers. The bytes stay in the files: a program refers to them,
  * and ONNX Runtime reads them from there.
  */
-import path from 'node:path';
 import type { TensorEntry } from '../../checkpoint/entry.ts';
 import { matchEntries } from '../../checkpoint/match.ts';
-import { openCheckpoint } from '../../checkpoint/open.ts';
+import { openCheckpointIn } from '../../checkpoint/open-in.ts';
 import type { Checkpoint } from '../../checkpoint/source.ts';
 import { type Declare, parameterShapes, within } from '../../nn/parameters.ts';
 import { type FileWeights, fileWeights } from '../file-weights.ts';
 import { declareVisionEncoder } from '../qwen25vl/vision-encoder.ts';
 import { declareCodebook, declareVqDecoder, declareVqEncoder, usageName } from '../vq/tokenizer.ts';
-import type { ModelFolder } from './folder.ts';
+import type { ModelFolder } from './model-folder.ts';
 import { declareAdapter, declareBase, declareOutputHead, declareStacks } from './parameters.ts';
 
 /** One part of the model as `inspect` lists it. */
@@ -67,7 +66,7 @@ export async function openStarWeights(model: ModelFolder): Promise<StarWeights> 
   const expected = parameterShapes((declare) => declareModel(declare, model));
   const opened: Checkpoint[] = [];
   const open = async (file: string): Promise<Checkpoint> => {
-    const checkpoint = await openCheckpoint(file);
+    const checkpoint = await openCheckpointIn(model.files, file);
     opened.push(checkpoint);
     return checkpoint;
   };
@@ -97,8 +96,8 @@ export async function openStarWeights(model: ModelFolder): Promise<StarWeights> 
     });
     const checkpoints = sources.map(({ checkpoint }) => checkpoint);
     return {
-      ...(await fileWeights(entries, checkpoints, model.folder)),
-      parts: listParts(entries, model.folder),
+      ...(await fileWeights(entries, checkpoints, model)),
+      parts: listParts(entries, model),
       warnings: sources.flatMap(({ checkpoint }) => checkpoint.warnings),
     };
   } finally {
@@ -123,7 +122,7 @@ export function partOf(name: string): string {
   return partNames.find(([prefix]) => name.startsWith(prefix))![1];
 }
 
-function listParts(entries: ReadonlyMap<string, TensorEntry>, folder: string): WeightsPart[] {
+function listParts(entries: ReadonlyMap<string, TensorEntry>, { files, folder }: ModelFolder): WeightsPart[] {
   const parts = new Map<string, { parameters: number; dtypes: Set<string>; bytes: number; file: string }>();
   for (const [name, entry] of entries) {
     const part = partOf(name);
@@ -131,7 +130,7 @@ function listParts(entries: ReadonlyMap<string, TensorEntry>, folder: string): W
       parameters: 0,
       dtypes: new Set(),
       bytes: 0,
-      file: path.relative(folder, entry.file),
+      file: files.relative(folder, entry.file),
     };
     row.parameters += entry.shape.reduce((a, b) => a * b, 1);
     row.dtypes.add(entry.dtype);

@@ -1,7 +1,7 @@
 /** Runs one stage of a recipe on a model folder, and puts what it learned into the model. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { openSafetensors } from '../../checkpoint/safetensors.ts';
+import { openSafetensors } from '../../checkpoint/open.ts';
 import { pictureConversations, textConversations } from '../../data/world/conversations.ts';
 import { fullWorld } from '../../data/world/profile.ts';
 import { World } from '../../data/world/world.ts';

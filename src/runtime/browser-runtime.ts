@@ -1,0 +1,133 @@
+/** The runtime in a browser: a dedicated web worker, WebGPU where it works, else wasm. */
+import { BrowserHost } from './browser-host.ts';
+import { type DeviceChoice, type DeviceRequest, deviceRequests } from './device.ts';
+import { messageOf, RuntimeError } from './error.ts';
+import { operatorModel } from './operator-model.ts';
+import type { Device, LogLevel } from './protocol.ts';
+import { checkThreads } from './threads.ts';
+import { WorkerRuntime } from './worker-runtime.ts';
+
+export interface BrowserRuntimeOptions {
+  /** Where programs run. `auto` takes WebGPU where a real GPU is and a program runs on it. Default: `'auto'`. */
+  readonly device?: DeviceRequest | undefined;
+  /**
+   * Threads of wasm, 1 to 1024. More than one needs a cross-origin isolated page; elsewhere one is used, which
+   * `warnings` says. Default: the processors that the browser tells of, at most 8.
+   */
+  readonly threads?: number | undefined;
+  /** What ONNX Runtime prints to the console. Errors are thrown as well. Default: `'fatal'`. */
+  readonly logLevel?: LogLevel | undefined;
+}
+
+export interface BrowserRuntimePlace {
+  /** Files with weights for programs on a device, by the location that the programs name. */
+  readonly weights: (device: Device) => Promise<ReadonlyMap<string, Blob>>;
+  readonly runtimeFiles: string;
+}
+
+/** Something the page should know that was no reason to stop. */
+export interface RuntimeWarning {
+  readonly code: 'runtime_single_thread' | 'runtime_webgpu_unavailable';
+  readonly message: string;
+}
+
+export interface StartedRuntime {
+  readonly runtime: WorkerRuntime;
+  readonly warnings: readonly RuntimeWarning[];
+}
+
+const mostThreads = 8;
+
+/**
+ * Starts a runtime on the device that was asked for. `works` is run on WebGPU before it is taken, beside a small program:
+ * what fails there makes `auto` take the CPU, with a warning.
+ *
+ * Throws `RuntimeError`: `runtime_option_invalid`; `runtime_device_unavailable` when WebGPU was asked for by name and does
+ * not work; `runtime_dead` when the worker or ONNX Runtime's files cannot be loaded.
+ */
+export async function startBrowserRuntime(
+  options: BrowserRuntimeOptions,
+  place: BrowserRuntimePlace,
+): Promise<StartedRuntime> {
+  const { device: requested = 'auto', logLevel = 'fatal' } = options;
+  if (!deviceRequests.includes(requested)) {
+    const message = `device must be one of ${deviceRequests.join(', ')}, got ${requested}`;
+    throw new RuntimeError('runtime_option_invalid', message, { device: requested });
+  }
+  const { threads, warnings } = chooseThreads(options.threads);
+  const start = async (chosen: Device, reason: string): Promise<WorkerRuntime> => {
+    const device: DeviceChoice = { requested, chosen, reason };
+    const weights = await place.weights(chosen);
+    const { runtimeFiles } = place;
+    const host = new BrowserHost({ settings: { device: chosen, threads, logLevel }, weights, runtimeFiles });
+    const runtime = new WorkerRuntime({ host, device, threads });
+    try {
+      await runtime.started();
+      if (chosen === 'webgpu') await tryProgram(runtime);
+      return runtime;
+    } catch (error) {
+      await runtime.dispose();
+      throw error;
+    }
+  };
+  if (requested === 'cpu') return { runtime: await start('cpu', 'The CPU was asked for.'), warnings };
+  let problem = await missingAdapter(requested);
+  if (problem === undefined) {
+    try {
+      const why = requested === 'webgpu' ? 'WebGPU was asked for' : 'This browser has a GPU';
+      return { runtime: await start('webgpu', `${why}, and a program ran on it.`), warnings };
+    } catch (error) {
+      problem = messageOf(error);
+    }
+  }
+  if (requested === 'webgpu') throw webGpuUnavailable(problem);
+  return startOnCpu(problem);
+
+  async function startOnCpu(problem: string): Promise<StartedRuntime> {
+    return { runtime: await start('cpu', `WebGPU cannot be used: ${problem}.`), warnings };
+  }
+}
+
+/** That WebGPU was asked for by name and does not work. */
+export function webGpuUnavailable(problem: string): RuntimeError {
+  return new RuntimeError(
+    'runtime_device_unavailable',
+    `WebGPU was asked for, but it cannot be used here: ${problem}. Use the device cpu or auto`,
+    { requested: 'webgpu', reason: problem },
+  );
+}
+
+function chooseThreads(wanted: number | undefined): { threads: number; warnings: RuntimeWarning[] } {
+  const asked = wanted === undefined ? Math.min(navigator.hardwareConcurrency || 1, mostThreads) : checkThreads(wanted);
+  if (asked === 1 || globalThis.crossOriginIsolated) return { threads: asked, warnings: [] };
+  const message =
+    `one thread instead of ${asked}: the page is not cross-origin isolated; serve it with the headers ` +
+    'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp';
+  return { threads: 1, warnings: [{ code: 'runtime_single_thread', message }] };
+}
+
+/** The part of WebGPU's interface that is asked here; TypeScript's DOM does not have it yet. */
+interface Gpu {
+  requestAdapter(): Promise<{ readonly info?: { readonly isFallbackAdapter?: boolean } } | null>;
+}
+
+/** Why there is no adapter worth trying, as a clause; undefined where there is one. */
+async function missingAdapter(requested: DeviceRequest): Promise<string | undefined> {
+  const { gpu } = navigator as unknown as { readonly gpu?: Gpu };
+  if (!gpu) return 'this browser has no WebGPU, or the page is not in a secure context';
+  const adapter = await gpu.requestAdapter().catch(() => null);
+  if (!adapter) return 'the browser gives no graphics adapter';
+  // A software adapter is slower than wasm: it is used only by those who ask for WebGPU by name.
+  const software = adapter.info?.isFallbackAdapter === true && requested === 'auto';
+  return software ? 'the only graphics adapter is software' : undefined;
+}
+
+/** Throws unless the device can add. */
+async function tryProgram(runtime: WorkerRuntime): Promise<void> {
+  const port = (name: string) => ({ name, dtype: 'float32' as const, shape: ['n'] });
+  const model = operatorModel('Add', 2, 'float32');
+  await using session = await runtime.load({ name: 'probe', model, inputs: [port('x')], outputs: [port('y')] });
+  const { y } = await session.run({ x: { dtype: 'float32', shape: [2], data: Float32Array.of(1.5, -2) } });
+  const sum = y && 'data' in y ? Array.from(y.data, Number) : [];
+  if (sum[0] !== 3 || sum[1] !== -4) throw new Error(`it computed 1.5 + 1.5 and -2 - 2 as ${sum.join(' and ')}`);
+}

@@ -1,0 +1,14 @@
+/** What a browser's runtime and its web worker say to each other before the first request. */
+import type { EngineSettings, Reply } from './protocol.ts';
+
+/** The first message to the worker. */
+export interface BrowserStart {
+  readonly settings: EngineSettings;
+  /** Files with weights by the location that programs name. A Blob crosses to the worker without its bytes. */
+  readonly weights: ReadonlyMap<string, Blob>;
+  /** URL of the folder that holds ONNX Runtime's `ort-wasm-*` files, with a slash at its end. */
+  readonly runtimeFiles: string;
+}
+
+/** What the worker sends: answers, or that ONNX Runtime itself could not be started. */
+export type BrowserReply = Reply | { readonly startError: string };

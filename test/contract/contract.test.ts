@@ -1,0 +1,163 @@
+/** One contract for every platform: the same `Star` in Node, and in a browser on wasm and on WebGPU. */
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserFile, browserPlatform, buildSite, cutCheckpoint, nodePlatform, type Platform } from './platforms.ts';
+import type { Drawn, OpenOptions } from './scenarios.ts';
+
+const prompt = 'two red apples';
+const greedy = { seed: 3, temperature: 0, reasoning: false };
+const sampled = { seed: 7, preview: 'linear' } as const;
+/** A picture of nano has 8 rows of 8 tokens. */
+const rows = [8, 16, 24, 32, 40, 48, 56];
+
+let work: string;
+let reference: { readonly greedy: Drawn; readonly sampled: Drawn };
+
+beforeAll(async () => {
+  work = await mkdtemp(path.join(tmpdir(), 'starstack-contract-'));
+  await cp('models/nano', path.join(work, 'node/nano'), { recursive: true });
+  await cp('models/nano', path.join(work, 'node/cut'), { recursive: true });
+  await cutCheckpoint(path.join(work, 'node/cut'));
+  const { run } = await nodePlatform();
+  await run('open', path.join(work, 'node/nano'), { device: 'cpu', threads: 2 });
+  reference = { greedy: await run('draw', prompt, greedy), sampled: await run('draw', prompt, sampled) };
+  await run('close');
+  if (browserFile === undefined) return;
+  const site = path.join(work, 'site');
+  await buildSite(site);
+  await cp(path.join(site, 'models/nano'), path.join(site, 'models/cut'), { recursive: true });
+  await cutCheckpoint(path.join(site, 'models/cut'));
+}, 300_000);
+
+afterAll(() => rm(work, { recursive: true, force: true }));
+
+interface Contract {
+  readonly name: string;
+  readonly start: () => Promise<Platform>;
+  readonly models: () => string;
+  readonly options: OpenOptions;
+  readonly chosen: 'cpu' | 'webgpu';
+  readonly warnings: readonly string[];
+  readonly faults: { readonly missing: string; readonly cut: string };
+  /** Why the whole platform cannot be tried here. */
+  readonly skip?: string | undefined;
+  /** Why only greedy drawing is tried. */
+  readonly slow?: string | undefined;
+}
+
+const noBrowser = browserFile === undefined ? 'no Chromium is installed here' : undefined;
+const inBrowser = (isolated: boolean, webgpu: boolean) => ({
+  start: () => browserPlatform({ site: path.join(work, 'site'), isolated, webgpu }),
+  models: () => 'models',
+  faults: { missing: 'model_manifest_missing', cut: 'model_file_damaged' },
+  skip: noBrowser,
+});
+
+const contracts: Contract[] = [
+  {
+    name: 'Node, CPU',
+    start: nodePlatform,
+    models: () => path.join(work, 'node'),
+    options: { device: 'cpu', threads: 2 },
+    chosen: 'cpu',
+    warnings: [],
+    faults: { missing: 'config_not_found', cut: 'checkpoint_invalid' },
+  },
+  {
+    name: 'browser, wasm, 2 threads',
+    ...inBrowser(true, false),
+    options: { device: 'auto', threads: 2 },
+    chosen: 'cpu',
+    warnings: [],
+  },
+  {
+    name: 'browser, wasm, without the headers of isolation',
+    ...inBrowser(false, false),
+    options: { device: 'cpu', threads: 2 },
+    chosen: 'cpu',
+    warnings: ['runtime_single_thread'],
+  },
+  {
+    name: 'browser, WebGPU by SwiftShader',
+    ...inBrowser(true, true),
+    options: { device: 'webgpu', threads: 2 },
+    chosen: 'webgpu',
+    warnings: [],
+    slow: 'SwiftShader computes shaders on the CPU and takes minutes for the rest',
+  },
+];
+
+for (const contract of contracts) {
+  const { name, options, skip, slow } = contract;
+  const title = skip === undefined ? name : `${name} (skipped: ${skip})`;
+  describe.skipIf(skip !== undefined)(title, { timeout: 300_000 }, () => {
+    let platform: Platform;
+    const model = (folder: string) => `${contract.models()}/${folder}`;
+    const quick = it.skipIf(slow !== undefined);
+    const because = slow === undefined ? '' : ` (skipped: ${slow})`;
+
+    beforeAll(async () => {
+      platform = await contract.start();
+    }, 60_000);
+    afterAll(() => platform?.[Symbol.asyncDispose]());
+
+    it('says what is wrong with a model that is not there', async () => {
+      const fault = await platform.run('openFault', model('absent'), options);
+      expect(fault.code).toBe(contract.faults.missing);
+      expect(fault.message).toContain('absent');
+    });
+
+    it('says what is wrong with a file that was cut', async () => {
+      const fault = await platform.run('openFault', model('cut'), options);
+      expect(fault.code).toBe(contract.faults.cut);
+      expect(fault.message).toContain('STAR-nano.safetensors');
+    });
+
+    it('loads, and says on what it runs', async () => {
+      const { device, warnings } = await platform.run('open', model('nano'), options);
+      expect({ chosen: device.chosen, warnings: warnings.map(({ code }) => code) }).toEqual({
+        chosen: contract.chosen,
+        warnings: contract.warnings,
+      });
+    });
+
+    it('draws the same tokens greedily', async () => {
+      const drawn = await platform.run('draw', prompt, greedy);
+      expect(drawn.tokens).toEqual(reference.greedy.tokens);
+    });
+
+    quick(`draws the same tokens from a seed, with previews row by row${because}`, async () => {
+      const drawn = await platform.run('draw', prompt, sampled);
+      expect(drawn.tokens).toEqual(reference.sampled.tokens);
+      expect(drawn.events).toEqual(reference.sampled.events);
+      expect(drawn.previews).toEqual(rows);
+      expect(drawn.seed).toBe(sampled.seed);
+    });
+
+    quick(`stops within one row when it is cancelled, and draws again${because}`, async () => {
+      const cancelled = await platform.run('cancel', prompt, 3);
+      expect(cancelled).toMatchObject({ code: 'aborted', rowsAfter: 0 });
+      expect((await platform.run('draw', prompt, greedy)).tokens).toEqual(reference.greedy.tokens);
+    });
+
+    quick(`edits and answers, from pixels and from a file${because}`, async () => {
+      const asked = [prompt, 'make the apples green', 'What is in the picture?', greedy] as const;
+      const { edited, ofFile, answer } = await platform.run('editAndAsk', ...asked);
+      expect(edited.tokens).toHaveLength(64);
+      expect(ofFile.tokens).toEqual(edited.tokens);
+      expect(answer.length).toBeGreaterThan(0);
+    });
+
+    quick(`reads the recipe back from a PNG${because}`, async () => {
+      const recipe = await platform.run('recipe', prompt, 11);
+      expect(recipe).toMatchObject({ version: 1, task: 'generate', prompt, seed: 11, model: 'STAR_nano' });
+      expect(recipe.fingerprint).toMatch(/^[0-9a-f]{16}$/);
+    });
+
+    it('refuses to work once it is disposed of', async () => {
+      expect((await platform.run('close')).code).toBe('runtime_disposed');
+    });
+  });
+}
