@@ -13,6 +13,7 @@ const rooms = [
   'data',
   'training',
   'evaluation',
+  'browser',
   'server',
   'cli',
 ];

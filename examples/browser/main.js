@@ -10,9 +10,7 @@ const show = (image) => {
   Object.assign(canvas, { width: image.width, height: image.height });
   canvas.getContext('2d').putImageData(imageDataOf(image), 0, 0);
 };
-let star;
-let picture;
-let abort = new AbortController();
+let [star, picture, abort] = [];
 
 async function draw(prompt, seed) {
   const { signal } = abort;
@@ -46,11 +44,10 @@ async function run(work) {
   for (const button of buttons) button.disabled = button === cancel || (!picture && button.form.id === 'ask');
 }
 
-const values = (form) => Object.fromEntries(new FormData(form));
 const onSubmit = (form, act) =>
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    void run(() => act(values(form)));
+    void run(() => act(Object.fromEntries(new FormData(form))));
   });
 onSubmit(find('#draw'), ({ prompt, seed }) => draw(prompt, Number(seed)));
 onSubmit(find('#ask'), ({ question }) => ask(question));

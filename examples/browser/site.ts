@@ -28,7 +28,7 @@ export function siteOptions({ root, repository, outDir, model }: SiteOptions): U
       conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
     },
     build: { outDir, emptyOutDir: true, target: 'es2022' },
-    worker: { format: 'es', plugins: () => [] },
+    worker: { format: 'es' },
     plugins: [fromSource(), siteFiles(repository, outDir, model)],
   };
 }

@@ -28,8 +28,8 @@ const weightsPattern = /\.(?:safetensors|pt|bin)$/;
  */
 export class Star extends StarTasks {
   /**
-   * Downloads a model folder (or takes it from the browser's cache) and starts a runtime in a web worker. With WebGPU the
-   * model's largest program is loaded too: if that fails, `auto` goes on with wasm and says so in `warnings`.
+   * Downloads a model folder (or takes it from the browser's cache) and starts a runtime in a web worker. The
+   * model's largest program is loaded too: if that fails on WebGPU, `auto` goes on with wasm and says so in `warnings`.
    * @param model URL of a model folder with a manifest, against the page's own
    * @throws BrowserError, ConfigError and CheckpointError for what is wrong with the folder, RuntimeError for the device,
    *   the signal's reason
@@ -65,17 +65,17 @@ export class Star extends StarTasks {
       return { loaded, told };
     };
     let { loaded, told } = await open(options.device);
-    if (loaded.runtime.device.chosen === 'webgpu') {
-      try {
-        await loaded.session('engine');
-      } catch (error) {
-        await loaded.dispose();
-        const problem = messageOf(error);
-        if (options.device === 'webgpu') throw webGpuUnavailable(problem);
-        ({ loaded, told } = await open('cpu'));
-        const message = `wasm instead of WebGPU, which cannot run this model: ${problem}`;
-        warnings.push({ code: 'runtime_webgpu_unavailable', message });
-      }
+    try {
+      await loaded.session('engine');
+    } catch (error) {
+      const { device } = loaded.runtime;
+      await loaded.dispose();
+      if (device.chosen !== 'webgpu') throw error;
+      const problem = messageOf(error);
+      if (device.requested === 'webgpu') throw webGpuUnavailable(problem);
+      ({ loaded, told } = await open('cpu'));
+      const message = `wasm instead of WebGPU, which cannot run this model: ${problem}`;
+      warnings.push({ code: 'runtime_webgpu_unavailable', message });
     }
     if (signal?.aborted) {
       await loaded.dispose();

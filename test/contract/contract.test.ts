@@ -40,6 +40,7 @@ interface Contract {
   readonly options: OpenOptions;
   readonly chosen: 'cpu' | 'webgpu';
   readonly warnings: readonly string[];
+  readonly downloads: boolean;
   readonly faults: { readonly missing: string; readonly cut: string };
   /** Why the whole platform cannot be tried here. */
   readonly skip?: string | undefined;
@@ -51,6 +52,7 @@ const noBrowser = browserFile === undefined ? 'no Chromium is installed here' : 
 const inBrowser = (isolated: boolean, webgpu: boolean) => ({
   start: () => browserPlatform({ site: path.join(work, 'site'), isolated, webgpu }),
   models: () => 'models',
+  downloads: true,
   faults: { missing: 'model_manifest_missing', cut: 'model_file_damaged' },
   skip: noBrowser,
 });
@@ -63,6 +65,7 @@ const contracts: Contract[] = [
     options: { device: 'cpu', threads: 2 },
     chosen: 'cpu',
     warnings: [],
+    downloads: false,
     faults: { missing: 'config_not_found', cut: 'checkpoint_invalid' },
   },
   {
@@ -116,12 +119,19 @@ for (const contract of contracts) {
     });
 
     it('loads, and says on what it runs', async () => {
-      const { device, warnings } = await platform.run('open', model('nano'), options);
-      expect({ chosen: device.chosen, warnings: warnings.map(({ code }) => code) }).toEqual({
-        chosen: contract.chosen,
-        warnings: contract.warnings,
-      });
+      const { device, warnings, fromCache } = await platform.run('open', model('nano'), options);
+      expect(device.chosen).toBe(contract.chosen);
+      expect(warnings.map(({ code }) => code)).toEqual(contract.warnings);
+      expect(fromCache).toBe(contract.downloads ? false : undefined);
     });
+
+    it.skipIf(!contract.downloads)(
+      `takes the model from the browser's cache the second time${contract.downloads ? '' : ' (skipped: it is on the disk)'}`,
+      async () => {
+        await platform.run('close');
+        expect((await platform.run('open', model('nano'), options)).fromCache).toBe(true);
+      },
+    );
 
     it('draws the same tokens greedily', async () => {
       const drawn = await platform.run('draw', prompt, greedy);

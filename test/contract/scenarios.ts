@@ -12,7 +12,19 @@ export interface OpenOptions {
   readonly threads: number;
 }
 
-export type Load = (model: string, options: OpenOptions) => Promise<StarTasks>;
+/** `tell` hears of each step of a download, where there is one. */
+export type Load = (
+  model: string,
+  options: OpenOptions,
+  tell?: (progress: { readonly fromCache: boolean }) => void,
+) => Promise<StarTasks>;
+
+export interface Opened {
+  readonly device: DeviceChoice;
+  readonly warnings: readonly TaskWarning[];
+  /** Undefined where nothing is downloaded. */
+  readonly fromCache: boolean | undefined;
+}
 
 export interface Drawn {
   readonly tokens: readonly number[];
@@ -61,12 +73,12 @@ export function createScenarios(load: Load) {
     return { code: 'none', message: 'nothing was thrown' };
   };
   return {
-    async open(
-      model: string,
-      options: OpenOptions,
-    ): Promise<{ device: DeviceChoice; warnings: readonly TaskWarning[] }> {
-      star = await load(model, options);
-      return { device: star.device, warnings: star.warnings };
+    async open(model: string, options: OpenOptions): Promise<Opened> {
+      let fromCache: boolean | undefined;
+      star = await load(model, options, (progress) => {
+        fromCache = progress.fromCache;
+      });
+      return { device: star.device, warnings: star.warnings, fromCache };
     },
     async draw(prompt: string, options: GenerateOptions): Promise<Drawn> {
       return (await collect(opened().generate.stream(prompt, options))).drawn;

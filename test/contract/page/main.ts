@@ -7,4 +7,4 @@ declare global {
   }
 }
 
-window.contract = createScenarios((model, options) => Star.load(model, options));
+window.contract = createScenarios((model, options, onProgress) => Star.load(model, { ...options, onProgress }));
