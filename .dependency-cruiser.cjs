@@ -36,6 +36,20 @@ module.exports = {
       from: { path: '^src/(runtime|checkpoint)/', pathNot: '\\.test\\.ts$' },
       to: { path: '^src/(runtime|checkpoint)/', pathNot: '^src/$1/' },
     },
+    {
+      name: 'web-is-a-leaf',
+      comment: 'nothing of src knows the studio',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^web/' },
+    },
+    {
+      name: 'web-is-free-of-node',
+      comment: 'the studio runs in browsers: what it imports may not reach Node',
+      severity: 'error',
+      from: { path: '^web/src/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'], reachable: true },
+    },
     ...layerRules,
   ],
   options: {

@@ -1,11 +1,26 @@
-/** Reads back what a saved picture says about its making. */
-import { createHash } from 'node:crypto';
-import { open, readFile, stat } from 'node:fs/promises';
+/** What a saved picture says about its making, and how it is read back. Free of Node: the studio reads recipes too. */
 import { z } from 'zod';
 import { readPngText } from '../image/png-text.ts';
-import type { ModelFolder } from '../models/star/folder.ts';
 import { TaskError } from './error.ts';
-import { type ImageRecipe, recipeKey } from './generated-image.ts';
+
+export type RecipeSetting = string | number | boolean | readonly number[];
+
+/** What travels inside a saved PNG, as JSON in the text chunk `star`. */
+export interface ImageRecipe {
+  readonly version: 1;
+  readonly task: 'generate' | 'edit';
+  readonly prompt: string;
+  /** Seed of this image alone. */
+  readonly seed: number;
+  readonly model: string;
+  /** Tells model folders apart; see `fingerprint.ts`. */
+  readonly fingerprint: string;
+  readonly settings: Readonly<Record<string, RecipeSetting>>;
+  readonly thought?: string;
+}
+
+/** Name of the PNG text chunk that holds an `ImageRecipe`. */
+export const recipeKey = 'star';
 
 const schema = z.object({
   version: z.literal(1),
@@ -38,27 +53,4 @@ export function readRecipe(png: Uint8Array, file: string): ImageRecipe {
   } catch (cause) {
     throw new TaskError('recipe_invalid', `${file}: the recipe inside cannot be read`, { file }, { cause });
   }
-}
-
-/** Bytes hashed at either end of the checkpoint. */
-const sampled = 1 << 20;
-
-/**
- * Tells one model folder from another without reading all of it: SHA-256 over the configuration, the checkpoint's size, and
- * its first and last mebibyte. First 16 hexadecimal digits.
- */
-export async function fingerprintOf({ configFile, checkpointFile }: ModelFolder): Promise<string> {
-  const hash = createHash('sha256').update(await readFile(configFile));
-  const { size } = await stat(checkpointFile);
-  hash.update(`${size}`);
-  const file = await open(checkpointFile);
-  try {
-    for (const start of [0, Math.max(0, size - sampled)]) {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(sampled), 0, sampled, start);
-      hash.update(buffer.subarray(0, bytesRead));
-    }
-  } finally {
-    await file.close();
-  }
-  return hash.digest('hex').slice(0, 16);
 }

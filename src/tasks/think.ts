@@ -1,7 +1,7 @@
 /** Implicit reasoning: the frozen base answers in words before a picture is drawn. */
 import type { PictureEvent, TaskWarning } from './events.ts';
-import type { RecipeSetting } from './generated-image.ts';
 import { type ResolvedPictureOptions, samplingOf } from './options.ts';
+import type { RecipeSetting } from './recipe.ts';
 import type { StarModel } from './star-model.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { answerPrompt } from './understand.ts';
