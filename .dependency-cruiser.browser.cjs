@@ -1,5 +1,5 @@
 /**
- * What a browser loads: nothing that `src/browser.ts` or the web worker reaches may need Node. Imports of types alone do
+ * What a browser loads: nothing that `src/browser.ts`, the web worker or the studio reaches may need Node. Imports of types alone do
  * not count, since nothing of them is left when the code runs.
  */
 module.exports = {

@@ -37,6 +37,13 @@ module.exports = {
       from: { path: '^src/(runtime|checkpoint)/', pathNot: '\\.test\\.ts$' },
       to: { path: '^src/(runtime|checkpoint)/', pathNot: '^src/$1/' },
     },
+    {
+      name: 'web-is-a-leaf',
+      comment: 'nothing of src knows the studio',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^web/' },
+    },
     ...layerRules,
   ],
   options: {

@@ -1,8 +1,8 @@
 /** `starstack generate PROMPT` */
 import { Command } from 'commander';
 import type { PictureResult, TaskWarning } from '../tasks/events.ts';
+import { fingerprintOf } from '../tasks/fingerprint.ts';
 import { type GenerateOptions, pictureOptionsSchema } from '../tasks/options.ts';
-import { fingerprintOf } from '../tasks/recipe.ts';
 import { addPictureOptions, checkPictureFiles, drawAndSave, interruptNote, type PictureValues } from './draw.ts';
 import { UsageError } from './failure.ts';
 import { Interrupt } from './interrupt.ts';

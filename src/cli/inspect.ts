@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { StarError } from '../errors.ts';
 import { alignColumns } from '../evaluation/report.ts';
 import { openDiffusionDecoder } from '../tasks/diffusion-decoder.ts';
-import { fingerprintOf } from '../tasks/recipe.ts';
+import { fingerprintOf } from '../tasks/fingerprint.ts';
 import { StarModel } from '../tasks/star-model.ts';
 import { type DecoderMemory, estimateDecoderMemory, estimateMemory } from './memory.ts';
 import { addRuntimeOptions, type CommonValues } from './options.ts';

@@ -1,8 +1,7 @@
 /** Recipes of saved pictures as options of a new one. */
 import { readFile, stat } from 'node:fs/promises';
-import type { ImageRecipe } from '../tasks/generated-image.ts';
 import { diffusionOptionNames, pictureOptionsSchema } from '../tasks/options.ts';
-import { readRecipe } from '../tasks/recipe.ts';
+import { type ImageRecipe, readRecipe } from '../tasks/recipe.ts';
 import { UsageError } from './failure.ts';
 
 /** A PNG that Starstack saved is far smaller. */

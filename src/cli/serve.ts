@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { restrictDecoders } from '../image/decode.ts';
 import { type ServerOptions, serverOptionsSchema } from '../server/options.ts';
 import { UsageError } from './failure.ts';
+import { openInBrowser } from './open-in-browser.ts';
 import {
   addModelOption,
   addRuntimeOptions,
@@ -18,6 +19,7 @@ import { printable } from './printable.ts';
 interface ServeValues extends CommonValues {
   readonly apiKeyFile?: string;
   readonly log?: boolean;
+  readonly open?: boolean;
   readonly debug?: boolean;
 }
 
@@ -45,6 +47,8 @@ export function serveCommand(): Command {
       '--api-key-file <file>',
       'File with the key that clients must send. Default: the environment variable STARSTACK_API_KEY, else no key.',
     )
+    .option('--no-studio', 'Leave out the studio, the page at /. Default: it is served.')
+    .option('--open', 'Open the studio in the browser, where there is one. Default: print its address alone.')
     .option('--no-log', 'Do not tell of each request on standard error. Default: a line each.');
   return addRuntimeOptions(command).action(serve);
 }
@@ -61,7 +65,7 @@ async function serve(values: ServeValues): Promise<void> {
   const apiKey = await apiKeyOf(values);
   const options = { ...givenOptions(serverOptionsSchema, values), ...(apiKey === undefined ? {} : { apiKey }) };
   const say = (text: string) => process.stderr.write(`starstack serve: ${printable(text, process.stderr)}\n`);
-  await using server = await StarServer.listen(options as ServerOptions, () => loadStar(values), {
+  const listening = StarServer.listen(options as ServerOptions, () => loadStar(values), {
     ...(values.log === false
       ? {}
       : {
@@ -73,12 +77,16 @@ async function serve(values: ServeValues): Promise<void> {
       if (values.debug) console.error(error);
     },
   });
+  await using server = await listening.catch((error) => {
+    throw addressTaken(error);
+  });
   const stopped = terminated(() => {
     const left = server.held;
     say(left === 0 ? 'stopping' : `finishing ${left} requests; once more quits at once`);
   });
   if (values.json) printJson({ url: server.url });
   else process.stdout.write(`${server.url}\n`);
+  if (values.open) openInBrowser(server.url);
   await Promise.race([server.ready.then(() => say('ready')), stopped]);
   await stopped;
   await server.drain();
@@ -91,6 +99,16 @@ async function apiKeyOf({ apiKeyFile }: ServeValues): Promise<string | undefined
   } catch (cause) {
     throw new UsageError('file_unreadable', `cannot read ${apiKeyFile}; check --api-key-file`, {}, { cause });
   }
+}
+
+/** The system's word for an address that cannot be had is no fault of Starstack's. */
+function addressTaken(error: unknown): unknown {
+  const { code, port } = error as { code?: unknown; port?: unknown };
+  if (code !== 'EADDRINUSE') return error;
+  return new UsageError(
+    'port_taken',
+    `port ${port} is taken by another program; choose another with --port, or 0 for any`,
+  );
 }
 
 /** Resolves with the first SIGTERM or SIGINT; the next one ends the process at once. */

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServerError } from './error.ts';
 import { isLoopback, type ResolvedServerOptions } from './options.ts';
+import { studioRoutes } from './studio.ts';
 
 /** Routes that answer without the key. */
 export const publicRoutes: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
@@ -57,7 +58,8 @@ export function preflight(request: FastifyRequest, reply: FastifyReply): void {
 
 /** Refuses requests without the key. */
 export function checkKey({ apiKey }: ResolvedServerOptions, request: FastifyRequest): void {
-  if (apiKey === undefined || publicRoutes.has(request.routeOptions.url ?? '')) return;
+  const route = request.routeOptions.url ?? '';
+  if (apiKey === undefined || publicRoutes.has(route) || studioRoutes.has(route)) return;
   const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (given !== undefined && timingSafeEqual(digest(given), digest(apiKey))) return;
   const what = given === undefined ? 'no API key was sent' : 'the API key is not the right one';

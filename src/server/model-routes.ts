@@ -1,9 +1,11 @@
 /** What `/v1/models` tells of the model and of the server's limits. */
 import type { ServerContext } from './exchange.ts';
+import { settingsOf } from './model-settings.ts';
 import { maxPictures } from './options.ts';
 
 export function describeModel({ star, options, created }: ServerContext) {
-  const { star: config, qwen } = star().model.folder;
+  const { folder } = star().model;
+  const { star: config, qwen, pixelDecoder } = folder;
   const { imageSize } = config.pixelEncoder;
   const { queue, deadline, maxBody, maxFile, maxPixels } = options;
   return {
@@ -16,6 +18,8 @@ export function describeModel({ star, options, created }: ServerContext) {
     size: `${imageSize}x${imageSize}`,
     image_tokens: config.pixelEncoder.numTokens,
     context_length: qwen.text.maxPositionEmbeddings,
+    decoders: pixelDecoder?.present ? ['vq', 'diffusion'] : ['vq'],
+    settings: settingsOf(folder),
     limits: {
       max_queue_size: queue,
       deadline_seconds: deadline,

@@ -57,7 +57,10 @@ export function openApiDocument() {
       '/v1/models': get('List the model', 'A list of one.'),
       '/v1/models/{id}': {
         parameters: [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }],
-        ...get('Describe the model', 'The model and the limits of the server.'),
+        ...get(
+          'Describe the model',
+          'The model, the limits of the server, and by task the settings: JSON schemas of the fields, with its defaults.',
+        ),
       },
       '/v1/images/generations': post('Draw a text', 'Pictures.', json(schemaOf(generationRequestSchema))),
       '/v1/images/edits': post('Change a picture', 'Pictures.', {
@@ -65,6 +68,7 @@ export function openApiDocument() {
         ...json(schemaOf(editRequestSchema)),
       }),
       '/v1/chat/completions': post('Answer about pictures and text', 'An answer.', json(schemaOf(chatRequestSchema))),
+      '/': get('The studio', 'A page that draws, edits and asks.', { 'text/html': { schema: { type: 'string' } } }),
       '/healthz': get('Is the process alive?', 'It is.'),
       '/readyz': get('Are requests answered?', 'They are.'),
       '/metrics': get('Metrics', "Prometheus' text format.", { 'text/plain': { schema: { type: 'string' } } }),

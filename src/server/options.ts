@@ -44,6 +44,10 @@ export const serverOptionsSchema = z.strictObject({
     .max(2 ** 30)
     .default(33_000_000)
     .describe('Most pixels of all pictures of a request together. Default 33000000.'),
+  studio: z
+    .union([z.boolean(), z.string().min(1)])
+    .default(true)
+    .describe('The studio at /: false leaves it out, a folder serves another build of it. Default true.'),
   allowHost: z
     .array(z.string().min(1))
     .default([])

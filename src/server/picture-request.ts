@@ -55,7 +55,8 @@ const commonFields = {
     .boolean()
     .default(false)
     .describe(
-      'Also stream the place in the queue, the thought and the tokens done, as events of our own. Default false.',
+      'Also stream the place in the queue, the thought, the start with its seed, and the tokens done, as events of our own. ' +
+        'Default false.',
     ),
 };
 

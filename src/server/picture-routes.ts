@@ -183,6 +183,7 @@ async function draw(context: ServerContext, exchange: Exchange, work: PictureWor
         break;
       case 'picture-start':
         start = event;
+        tell('started', { seed: event.seed, total_tokens: event.totalTokens });
         break;
       case 'picture-progress':
         if (done === 0)

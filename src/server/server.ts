@@ -18,6 +18,7 @@ import { describeModel } from './model-routes.ts';
 import { openApiDocument } from './openapi.ts';
 import { bytesPerMebibyte, type ResolvedServerOptions, type ServerOptions, serverOptionsSchema } from './options.ts';
 import { answerEdit, answerGeneration } from './picture-routes.ts';
+import { addStudio } from './studio.ts';
 import { TurnQueue } from './turn-queue.ts';
 
 /** A line of the log. */
@@ -219,6 +220,7 @@ export class StarServer implements AsyncDisposable {
         param: 'model',
       });
     });
+    if (context.options.studio !== false) addStudio(app, context.options.studio);
     for (const [route, answer] of Object.entries(workRoutes)) {
       app.post(route, async (request, reply) => {
         const exchange = new Exchange(context, reply, route);

@@ -17,10 +17,10 @@ import {
 } from './diffusion-decoder.ts';
 import { AbortedError, TaskError } from './error.ts';
 import type { PictureEvent, TaskWarning } from './events.ts';
-import type { RecipeSetting } from './generated-image.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { ResolvedPictureOptions } from './options.ts';
 import { toImages } from './pictures.ts';
+import type { RecipeSetting } from './recipe.ts';
 
 /** What `generate_images` and `generate_images_edit` of star/models/model.py give the pipeline. */
 const published = {

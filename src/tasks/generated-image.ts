@@ -1,25 +1,7 @@
 /** A picture that the model made, with all that is needed to make it again. */
 import type { PictureCodec, SavedImage } from '../image/codec.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
-
-export type RecipeSetting = string | number | boolean | readonly number[];
-
-/** What travels inside a saved PNG, as JSON in the text chunk `star`. */
-export interface ImageRecipe {
-  readonly version: 1;
-  readonly task: 'generate' | 'edit';
-  readonly prompt: string;
-  /** Seed of this image alone. */
-  readonly seed: number;
-  readonly model: string;
-  /** Tells model folders apart; see `fingerprintOf`. */
-  readonly fingerprint: string;
-  readonly settings: Readonly<Record<string, RecipeSetting>>;
-  readonly thought?: string;
-}
-
-/** Name of the PNG text chunk that holds an `ImageRecipe`. */
-export const recipeKey = 'star';
+import { type ImageRecipe, recipeKey } from './recipe.ts';
 
 export class GeneratedImage implements RgbImage {
   readonly width: number;

@@ -1,10 +1,26 @@
-/** Reads back what a saved picture says about its making. */
+/** What a saved picture says about its making, and how it is read back. Free of Node: the studio reads recipes too. */
 import { z } from 'zod';
-import { readBytes } from '../checkpoint/byte-source.ts';
 import { readPngText } from '../image/png-text.ts';
-import type { ModelFolder } from '../models/star/model-folder.ts';
 import { TaskError } from './error.ts';
-import { type ImageRecipe, recipeKey } from './generated-image.ts';
+
+export type RecipeSetting = string | number | boolean | readonly number[];
+
+/** What travels inside a saved PNG, as JSON in the text chunk `star`. */
+export interface ImageRecipe {
+  readonly version: 1;
+  readonly task: 'generate' | 'edit';
+  readonly prompt: string;
+  /** Seed of this image alone. */
+  readonly seed: number;
+  readonly model: string;
+  /** Tells model folders apart; see `fingerprint.ts`. */
+  readonly fingerprint: string;
+  readonly settings: Readonly<Record<string, RecipeSetting>>;
+  readonly thought?: string;
+}
+
+/** Name of the PNG text chunk that holds an `ImageRecipe`. */
+export const recipeKey = 'star';
 
 const schema = z.object({
   version: z.literal(1),
@@ -37,25 +53,4 @@ export function readRecipe(png: Uint8Array, file: string): ImageRecipe {
   } catch (cause) {
     throw new TaskError('recipe_invalid', `${file}: the recipe inside cannot be read`, { file }, { cause });
   }
-}
-
-/** Bytes hashed at either end of the checkpoint. */
-const sampled = 1 << 20;
-
-/**
- * Tells one model folder from another without reading all of it: SHA-256 over the configuration, the checkpoint's size, and
- * its first and last mebibyte. First 16 hexadecimal digits.
- */
-export async function fingerprintOf({ files, configFile, checkpointFile }: ModelFolder): Promise<string> {
-  await using checkpoint = await files.open(checkpointFile);
-  const { size } = checkpoint;
-  const length = Math.min(sampled, size);
-  const parts = [
-    await files.read(configFile),
-    new TextEncoder().encode(`${size}`),
-    await readBytes(checkpoint, 0, length),
-    await readBytes(checkpoint, size - length, length),
-  ];
-  const digest = await crypto.subtle.digest('SHA-256', await new Blob(parts as BlobPart[]).arrayBuffer());
-  return Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,8 +1,8 @@
 /** Implicit reasoning: the frozen base answers in words before a picture is drawn. */
 import type { PictureEvent, TaskWarning } from './events.ts';
-import type { RecipeSetting } from './generated-image.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import { type ResolvedPictureOptions, samplingOf } from './options.ts';
+import type { RecipeSetting } from './recipe.ts';
 import type { EnginePrompt } from './token-loop.ts';
 import { answerPrompt } from './understand.ts';
 

@@ -2,8 +2,8 @@
 import { StarError } from '../../src/errors.ts';
 import type { DeviceChoice } from '../../src/runtime/device.ts';
 import type { PictureEvent, TaskWarning } from '../../src/tasks/events.ts';
-import type { ImageRecipe } from '../../src/tasks/generated-image.ts';
 import type { EditOptions, GenerateOptions, UnderstandOptions } from '../../src/tasks/options.ts';
+import type { ImageRecipe } from '../../src/tasks/recipe.ts';
 import { readRecipe } from '../../src/tasks/recipe.ts';
 import type { StarTasks } from '../../src/tasks/star-tasks.ts';
 
