@@ -8,10 +8,19 @@ import { maxPictures } from './options.ts';
 /** Options that have another name in OpenAI's API, or none. */
 const own: ReadonlySet<string> = new Set(['count', 'preview', 'signal', 'onAbort']);
 
-/** The options of a task as fields of a request: `top_k` for `topK`. */
+/**
+ * The options of a task as fields of a request: `top_k` for `topK`. Without their defaults: those of the model go before the
+ * published ones, and only the task knows them.
+ */
 function taskFields(schema: z.ZodObject): Record<string, z.ZodType> {
   const entries = Object.entries(schema.shape).filter(([name]) => !own.has(name));
-  return Object.fromEntries(entries.map(([name, type]) => [snakeCase(name), type as z.ZodType]));
+  return Object.fromEntries(entries.map(([name, type]) => [snakeCase(name), withoutDefault(type as z.ZodType)]));
+}
+
+function withoutDefault(type: z.ZodType): z.ZodType {
+  if (!(type instanceof z.ZodDefault)) return type;
+  const bare = (type.unwrap() as z.ZodType).optional();
+  return type.description === undefined ? bare : bare.describe(type.description);
 }
 
 const commonFields = {

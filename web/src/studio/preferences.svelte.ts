@@ -15,6 +15,7 @@ class Preferences {
   theme = $state<Theme | undefined>(themeOf(read(localStorage, names.theme)));
   /** Whether pictures are enlarged with sharp pixels. */
   pixelated = $state(read(localStorage, names.pixelated) === 'true');
+  #pixelatedChosen = read(localStorage, names.pixelated) !== null;
   /** For this tab alone: a key is a secret. */
   key = $state(read(sessionStorage, keyName) ?? '');
 
@@ -32,8 +33,14 @@ class Preferences {
     write(localStorage, names.theme, theme);
   }
 
+  /** What suits the model, until the user has chosen. */
+  suggestPixelated(pixelated: boolean): void {
+    if (!this.#pixelatedChosen) this.pixelated = pixelated;
+  }
+
   setPixelated(pixelated: boolean): void {
     this.pixelated = pixelated;
+    this.#pixelatedChosen = true;
     write(localStorage, names.pixelated, String(pixelated));
   }
 

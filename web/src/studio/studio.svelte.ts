@@ -42,6 +42,8 @@ export class Studio {
         const model = await this.backend.describe(signal);
         this.model = model;
         this.failure = undefined;
+        // Enlarged many times, small pictures are clearer with their pixels than blurred.
+        preferences.suggestPixelated(model.imageSize <= 128);
         this.draw.settings.schemas = model.settings.generate;
         this.edit.settings.schemas = model.settings.edit;
         this.conversation.settings.schemas = model.settings.understand;

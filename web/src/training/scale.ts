@@ -36,7 +36,7 @@ export function marksOf({ from, to, log }: Scale, count: number): number[] {
     const first = Math.ceil(Math.log10(from) - 1e-9);
     const last = Math.floor(Math.log10(to) + 1e-9);
     const stride = Math.max(1, Math.ceil((last - first + 1) / count));
-    return Array.from({ length: Math.floor((last - first) / stride) + 1 }, (_, i) => 10 ** (first + i * stride));
+    return Array.from({ length: Math.floor((last - first) / stride) + 1 }, (_, i) => Number(`1e${first + i * stride}`));
   }
   const rough = (to - from) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
