@@ -103,8 +103,19 @@ export async function drop(page: Page, name: string, bytes: Uint8Array): Promise
   await page.dispatchEvent('body', 'drop', { dataTransfer });
 }
 
+/** The file of the picture on the stage. */
+export async function shownPicture(page: Page): Promise<Uint8Array> {
+  const base64 = await page.locator('figure[data-phase=done] img').evaluate(async (image: HTMLImageElement) => {
+    const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
+    return btoa(String.fromCharCode(...bytes));
+  });
+  return Buffer.from(base64, 'base64');
+}
+
 /** Types a prompt and sends it off by keyboard. */
 export async function ask(page: Page, prompt: string): Promise<void> {
   await page.fill('#prompt', prompt);
+  // Until the model is there nothing can be sent.
+  await page.locator('.composer [type=submit]:enabled').waitFor();
   await page.press('#prompt', 'Control+Enter');
 }
