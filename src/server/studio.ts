@@ -52,7 +52,6 @@ export function addStudio(app: FastifyInstance, studio: true | string): void {
   void app.register(fastifyStatic, {
     root: path.join(folder, 'assets'),
     prefix: '/assets/',
-    index: false,
     // Names of assets hold a hash of what is in them.
     immutable: true,
     maxAge: '365d',

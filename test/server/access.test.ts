@@ -38,14 +38,15 @@ describe('with a key', () => {
   test('every route but the public ones asks for it', async () => {
     const routes = Object.keys(openApiDocument().paths).map((route) => route.replace('{id}', 'x'));
     const open: string[] = [];
-    for (const route of [...routes, '/', '/v1/nothing']) {
+    for (const route of [...routes, '/v1/nothing']) {
       for (const method of ['GET', 'POST']) {
         const { status, body } = await ask(serving.url + route, {}, method);
         if (status === 401) expect(JSON.parse(body)).toMatchObject({ error: { type: 'authentication_error' } });
         else open.push(`${method} ${route}`);
       }
     }
-    expect(open).toEqual(['GET /healthz', 'GET /readyz']);
+    // The page is public, so that it can ask for the key.
+    expect(open).toEqual(['GET /', 'GET /healthz', 'GET /readyz']);
   });
 
   test.each([
@@ -164,7 +165,7 @@ describe('on loopback', () => {
     expect((await fetch(`${serving.url}/healthz`)).status).toBe(200);
   });
 
-  test('the document lists the routes, with the defaults of the tasks', async () => {
+  test('the document lists the routes, with their defaults, and those that the model has only in words', async () => {
     const document = (await (await fetch(`${serving.url}/openapi.json`)).json()) as ReturnType<typeof openApiDocument>;
     for (const [route, methods] of Object.entries(document.paths)) {
       const method = 'post' in methods ? 'POST' : 'GET';
@@ -173,11 +174,14 @@ describe('on loopback', () => {
     }
     const { requestBody } = document.paths['/v1/images/generations'].post as never as {
       requestBody: {
-        content: { 'application/json': { schema: { properties: Record<string, { default: unknown }> } } };
+        content: {
+          'application/json': { schema: { properties: Record<string, { default?: unknown; description: string }> } };
+        };
       };
     };
     const { properties } = requestBody.content['application/json'].schema;
-    expect([properties.top_k!.default, properties.guidance!.default, properties.n!.default]).toEqual([1000, 1.1, 1]);
+    expect([properties.n!.default, properties.guidance!.default]).toEqual([1, undefined]);
+    expect(properties.guidance!.description).toMatch(/Default the model's, else 1\.1/);
   });
 
   test('the client asks from a page of its own', async () => {

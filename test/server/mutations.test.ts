@@ -177,9 +177,12 @@ function send({ method, path, headers, body }: Sent): Promise<{ status: number; 
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       const end = () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
-      response.on('end', end).on('error', end);
+      response.on('end', end);
+      response.on('error', () => resolve({ status: 0, text: 'cut off' }));
     });
     asked.on('error', () => resolve({ status: 0, text: '' }));
+    // Longer than the server's own deadline: nothing may stay without an end.
+    asked.setTimeout(30_000, () => asked.destroy());
     asked.end(method === 'GET' ? undefined : body);
   });
 }

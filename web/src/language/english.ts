@@ -60,7 +60,7 @@ export const english = {
   drawn: 'The picture is done.',
   answered: 'The answer is complete.',
   cancelled: 'Cancelled',
-  thought: 'Thought first',
+  thought: 'Thought',
   thoughtNone: 'Drawn without a thought',
   resultOf: (prompt: string) => `Picture: ${prompt}`,
   pixelated: 'Sharp pixels',
@@ -156,8 +156,9 @@ export const english = {
   set_max_completion_tokens: 'Longest answer',
 
   // Training
-  trainingTitle: 'A training, looked at',
+  trainingTitle: 'Training runs',
   trainingText: 'Open the folder of a stage, or its metrics.jsonl. Nothing leaves this computer.',
+  dropFolder: 'Or drop the folder here',
   openFolder: 'Open a folder',
   openLog: 'Open metrics.jsonl',
   logAddress: 'Address on this server',
