@@ -20,16 +20,33 @@ const words: ReadonlySet<string> = new Set([
 /** Bytes of all files of a form together, in files of the largest size. */
 const filesOfLargestSize = 4;
 
+/** How long the parser may take for the rest once the whole body is there; some forms that are cut off it never ends. */
+const parserMilliseconds = 2000;
+
 /**
+ * @param signal ends the reading, which then rejects with its reason.
  * @throws ServerError and the errors of the multipart reader for what is over a limit, has no place in the form, or is no form
  */
-export async function readEditForm(request: FastifyRequest, maxFileBytes: number): Promise<EditForm> {
+export async function readEditForm(
+  request: FastifyRequest,
+  maxFileBytes: number,
+  signal: AbortSignal,
+): Promise<EditForm> {
+  let timer: NodeJS.Timeout | undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    request.raw.once('end', () => {
+      timer = setTimeout(() => reject(new Error('the parser does not end')), parserMilliseconds);
+    });
+  });
   try {
-    return await readParts(request, maxFileBytes);
+    return await Promise.race([readParts(request, maxFileBytes), stopped]);
   } catch (error) {
     // The parser below the reader throws plain errors at what is no multipart body.
     if (error instanceof ServerError || 'statusCode' in (error as object)) throw error;
     throw invalidRequest('invalid_multipart', 'the form is cut off, or its boundary is not the one in content-type');
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -93,7 +93,7 @@ async function readEdit(
   signal: AbortSignal,
 ): Promise<{ request: PictureRequest; images: EditForm['images']; mask?: Uint8Array }> {
   if (asked.isMultipart()) {
-    const { fields, ...files } = await readEditForm(asked, options.maxFile * bytesPerMebibyte);
+    const { fields, ...files } = await readEditForm(asked, options.maxFile * bytesPerMebibyte, signal);
     return { request: parseBody(editFormSchema, fields) as PictureRequest, ...files };
   }
   const request = parseBody(editRequestSchema, asked.body);

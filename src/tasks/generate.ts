@@ -68,6 +68,7 @@ export function requireText(task: string, what: string, text: unknown): void {
   if (typeof text !== 'string' || text.trim() === '') {
     throw new TaskError('prompt_empty', `${task}: the ${what} is empty; say what the picture shall show`);
   }
-  // The picture's file carries the text, and PNG's texts end at a NUL.
-  if (text.includes('\0')) throw new TaskError('prompt_invalid', `${task}: the ${what} has a NUL character in it`);
+  // The picture's file carries the text: PNG's texts end at a NUL and are well-formed Unicode.
+  const fault = text.includes('\0') ? 'a NUL character' : /\p{Surrogate}/u.test(text) ? 'half of a surrogate pair' : '';
+  if (fault !== '') throw new TaskError('prompt_invalid', `${task}: the ${what} has ${fault} in it`);
 }

@@ -348,8 +348,10 @@ describe('errors', () => {
   });
 
   test('of a prompt that no PNG can carry', async () => {
-    const error = await outcomeOf(serving.client().images.generate({ prompt: 'a\0plum' }));
-    expect(error).toMatchObject({ status: 400, code: 'invalid_prompt' });
+    for (const prompt of ['a\0plum', 'a \ud800 plum']) {
+      const error = await outcomeOf(serving.client().images.generate({ prompt }));
+      expect(error).toMatchObject({ status: 400, code: 'invalid_prompt' });
+    }
   });
 
   test('of a route that is not there', async () => {
