@@ -63,6 +63,8 @@ export function openStudio(): Opened {
       const context = await state.browser.newContext({
         viewport: { width: 1440, height: 900 },
         locale: 'en',
+        // A colour on its way to another one has a contrast that nobody is shown for long.
+        reducedMotion: 'reduce',
         ...settings,
       });
       contexts.push(context);
