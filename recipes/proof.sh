@@ -3,7 +3,7 @@
 #   recipes/proof.sh [FOLDER] [VARIANT ...]       default: out/proof, all variants
 # Compute is counted in operations of matrix products: two a weight and token forward, as many again for each gradient that is
 # taken, of activations or of weights. Four stacked layers on the frozen base for 2,000 steps set the sum; the variants’ steps
-# follow from it. Some six minutes a variant on two cores with AVX-512, codebooks ten.
+# follow from it.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -80,9 +80,15 @@ export function addModelOption(command: Command): Command {
 
 /** Where to compute, and how to answer. */
 export function addRuntimeOptions(command: Command): Command {
-  return command
+  command
     .option('--device <name>', `Where to compute: ${deviceRequests.join(', ')}. Default auto.`)
-    .option('--threads <n>', 'Threads inside an operator. Default: the physical cores.', parseNumber)
+    .option('--threads <n>', 'Threads inside an operator. Default: the physical cores.', parseNumber);
+  return addReportOptions(command);
+}
+
+/** How a command tells what it did; for those that compute nothing. */
+export function addReportOptions(command: Command): Command {
+  return command
     .option('--json', 'Print one JSON object and nothing else. Default: text for people.')
     .option('--debug', 'Print stack traces of errors. Default: one line.');
 }

@@ -20,8 +20,13 @@ const words: ReadonlySet<string> = new Set([
 /** Bytes of all files of a form together, in files of the largest size. */
 const filesOfLargestSize = 4;
 
-/** How long the parser may take for the rest once the whole body is there; some forms that are cut off it never ends. */
-const parserMilliseconds = 2000;
+/**
+ * The parser waits for ever in some damaged forms: for the end of a part that has begun, or for somebody to take a part whose
+ * header it could not read. Bytes that are there and that it does not take for so many looks in a row are a sign of that; a
+ * client that sends slowly leaves none.
+ */
+const looks = 4;
+const lookMilliseconds = 500;
 
 /**
  * @param signal ends the reading, which then rejects with its reason.
@@ -35,9 +40,12 @@ export async function readEditForm(
   let timer: NodeJS.Timeout | undefined;
   const stopped = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    request.raw.once('end', () => {
-      timer = setTimeout(() => reject(new Error('the parser does not end')), parserMilliseconds);
-    });
+    const { raw } = request;
+    let idle = 0;
+    timer = setInterval(() => {
+      idle = raw.readableEnded || raw.readableFlowing === false ? idle + 1 : 0;
+      if (idle === looks) reject(new Error('the parser waits for ever'));
+    }, lookMilliseconds);
   });
   try {
     return await Promise.race([readParts(request, maxFileBytes), stopped]);
@@ -46,7 +54,7 @@ export async function readEditForm(
     if (error instanceof ServerError || 'statusCode' in (error as object)) throw error;
     throw invalidRequest('invalid_multipart', 'the form is cut off, or its boundary is not the one in content-type');
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 }
 

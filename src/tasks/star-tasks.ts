@@ -8,20 +8,14 @@ import { generate } from './generate.ts';
 import type { LoadedModel } from './loaded-model.ts';
 import type { EditOptions, GenerateOptions, UnderstandOptions } from './options.ts';
 import { createTask, type Task } from './task.ts';
-import { type ConversationMessage, converse } from './understand.ts';
+import { type ConversationMessage, type ConversationPart, converse } from './understand.ts';
 
 /** A picture: decoded, or a JPEG, PNG or WebP file: its bytes as a Blob, or its path (in a browser its URL). */
 export type PictureSource = RgbImage | Blob | string;
 
-/** Parts of a message as callers give them. */
-export type MessagePart =
-  | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'image'; readonly image: PictureSource };
-
-export interface Message {
-  readonly role: 'system' | 'user' | 'assistant';
-  readonly content: string | readonly MessagePart[];
-}
+/** Messages as callers give them. */
+export type MessagePart = ConversationPart<PictureSource>;
+export type Message = ConversationMessage<PictureSource>;
 
 /** A loaded model. Everything slow can be awaited, or read as events through `.stream`, and takes a `signal`. */
 export class StarTasks implements AsyncDisposable {

@@ -18,14 +18,14 @@ import { chooseSeed } from './seed.ts';
 import { type EnginePrompt, float32, runTokens } from './token-loop.ts';
 
 /** One part of a message: text or a picture. */
-export type ConversationPart =
+export type ConversationPart<Picture = RgbImage> =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'image'; readonly image: RgbImage };
+  | { readonly type: 'image'; readonly image: Picture };
 
 /** A turn of a conversation. */
-export interface ConversationMessage {
+export interface ConversationMessage<Picture = RgbImage> {
   readonly role: 'system' | 'user' | 'assistant';
-  readonly content: string | readonly ConversationPart[];
+  readonly content: string | readonly ConversationPart<Picture>[];
 }
 
 /** Turns of the first chunks are few, so that the answer starts soon; later ones save copies of the caches. */

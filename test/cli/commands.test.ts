@@ -1,5 +1,5 @@
 /** What the commands print and write when all goes well, through the compiled program. */
-import { access, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { access, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -252,6 +252,18 @@ describe('inspect', () => {
       expect(stdout).toContain(word);
     }
   });
+});
+
+test('manifest lists the files of a model, and itself not', async () => {
+  await cp(models.a, inWork('hosted'), { recursive: true });
+  const json = jsonOf<{ files: { path: string; size: number }[] }>(
+    await starstack.run(['manifest', 'hosted', '--json']),
+  );
+  const config = json.files.find(({ path: file }) => file === 'STAR_tiny.json')!;
+  expect(config.size).toBe((await stat(inWork('hosted/STAR_tiny.json'))).size);
+  const again = await starstack.run(['manifest', 'hosted']);
+  expect(again.stdout).toContain(`starstack-manifest.json: ${json.files.length} files, `);
+  expect(JSON.parse(await readFile(inWork('hosted/starstack-manifest.json'), 'utf8'))).toEqual(json);
 });
 
 test('no reserved file is left empty', async () => {

@@ -175,6 +175,12 @@ const cases: Record<string, Case> = {
     error: 'config_not_found',
     message: /^nowhere: /,
   },
+  'a manifest of a folder that is no model': {
+    words: ['manifest', '.'],
+    code: 1,
+    error: 'config_not_found',
+    message: /expected one STAR_<name>\.json, got none/,
+  },
   'an output that cannot be written': {
     words: ['generate', 'a plum', '-o', 'nowhere/plum.png'],
     code: 2,

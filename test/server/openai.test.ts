@@ -1,6 +1,7 @@
 /** The official client against a real server. */
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import type OpenAI from 'openai';
 import { APIError, toFile } from 'openai';
 import sharp from 'sharp';
@@ -339,12 +340,30 @@ describe('errors', () => {
       ['multipart/form-data', whole],
       ['multipart/form-data; boundary=y', whole],
       ['multipart/form-data; boundary=x', whole.slice(0, -8)],
+      // A part whose header cannot be read, longer than what the parser takes at once.
+      ['multipart/form-data; boundary=x', `--x\r\nname="image"\r\n\r\n${'.'.repeat(100_000)}\r\n${whole}`],
     ]) {
       const headers = { 'content-type': type! };
       const answer = await fetch(`${serving.url}/v1/images/edits`, { method: 'POST', headers, body });
       const { error } = (await answer.json()) as { error: { code: string } };
       expect([answer.status, error.code]).toEqual([400, 'invalid_multipart']);
     }
+  });
+
+  test('are not given to a form that comes slowly', { timeout: 30_000 }, async () => {
+    const form = new FormData();
+    form.set('prompt', 'make it green');
+    form.set('image', new Blob([picture], { type: 'image/png' }), 'in.png');
+    const whole = new Request(serving.url, { method: 'POST', body: form });
+    const type = whole.headers.get('content-type')!;
+    const bytes = Buffer.from(await whole.arrayBuffer());
+    const status = await new Promise((resolve, reject) => {
+      const sent = request(`${serving.url}/v1/images/edits`, { method: 'POST', headers: { 'content-type': type } });
+      sent.on('response', (response) => resolve(response.resume().statusCode)).on('error', reject);
+      sent.write(bytes.subarray(0, -100));
+      setTimeout(() => sent.end(bytes.subarray(-100)), 3000);
+    });
+    expect(status).toBe(200);
   });
 
   test('of a prompt that no PNG can carry', async () => {
