@@ -1,7 +1,12 @@
 /** From VQ codes to finished pictures through the diffusion decoder: what generating and editing share. */
 import type { RgbImage } from '../image/rgb-image.ts';
 import { type CaptionTokens, captionFeeds, tokenizeCaption } from '../models/lumina2/gemma2-prompt.ts';
-import { type DiffusionGuidance, guidedBranches, type WeightedBranch } from '../models/lumina2/guidance.ts';
+import {
+  type DiffusionGuidance,
+  guidedBranches,
+  type ToldPicture,
+  type WeightedBranch,
+} from '../models/lumina2/guidance.ts';
 import { type NoiseSchedule, noiseSchedule } from '../models/lumina2/scheduler.ts';
 import { latentNoise, latentStreams, zeroLatents } from '../models/lumina2/vae-programs.ts';
 import { vqPixelValues } from '../models/vq/image-transform.ts';
@@ -114,7 +119,7 @@ export async function* diffuse(
   };
   try {
     const start = diffusion.start ?? latentNoise(shape, seed, latentStreams.start);
-    return await decode(yield* denoise(load, start, told, scheduleOf(decoder, diffusion), diffusion, decode));
+    return await decode(yield* denoise(load, decoder, start, told, diffusion, decode));
   } finally {
     await vae?.[Symbol.asyncDispose]();
   }
@@ -130,20 +135,23 @@ function heedAbort({ task, signal }: Diffusion): void {
 /** From noise to the latents of pictures. */
 async function* denoise(
   load: Load,
+  decoder: DiffusionDecoder,
   start: TensorValue,
   told: Readonly<Record<string, TensorValue>>,
-  schedule: NoiseSchedule,
   diffusion: Diffusion,
   decode: (latents: Latents) => Promise<TensorValue>,
 ): AsyncGenerator<DiffusionProgress, TensorValue, void> {
   const { task, guidance, steps } = diffusion;
+  const schedule = scheduleOf(decoder, diffusion);
+  const picture = toldPicture(decoder, task === 'edit');
   heedAbort(diffusion);
   await using denoiser = await load('denoiser');
   let latents: Latents = start;
   try {
     for (let step = 0; step < steps; step++) {
       heedAbort(diffusion);
-      const feeds = { ...told, ...stepFeeds(schedule, step, guidedBranches(task, guidance, step, steps)), latents };
+      const branches = guidedBranches(picture, guidance, step, steps);
+      const feeds = { ...told, ...stepFeeds(schedule, step, branches), latents };
       const results = await denoiser.session.run(feeds, { keep: ['next.latents'] });
       const next = results['next.latents'] as RemoteTensor;
       if ('dispose' in latents) await latents.dispose();
@@ -154,6 +162,11 @@ async function* denoise(
   } finally {
     if ('dispose' in latents) await latents.dispose();
   }
+}
+
+/** The codes of a drawing; of an edit the source, as published, and from a decoder of the model's own the codes as well. */
+export function toldPicture({ textEncoder }: DiffusionDecoder, edits: boolean): ToldPicture {
+  return { codes: !edits || textEncoder.kind === 'base', source: edits };
 }
 
 /** The empty caption and the text's, for branches to choose from. */

@@ -33,7 +33,7 @@ const published = {
 /** Of a decoder whose captions the base reads: small, and trained for few steps, which need no guidance. */
 const small = {
   generate: { steps: 8, text: 1, image: 1, codes: 0 },
-  edit: { steps: 8, text: 1, image: 1, codes: 1 },
+  edit: { steps: 8, text: 1, image: 1, codes: 0 },
 } as const;
 
 /** The diffusion decoder that was chosen, and what it is asked for. */

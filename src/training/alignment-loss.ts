@@ -7,7 +7,8 @@
  * For guidance each condition is dropped now and then, and all of that is the data's doing: zeros for code embeddings, zeros
  * for the source's latent, and the empty prompt's states and mask for a caption. The published code draws one number p a
  * picture and drops the caption where p < 2u, the source where u ≤ p < 3u and the codes where p is at most a probability of
- * their own; pictures with a source never see codes.
+ * their own; pictures with a source never see codes. A decoder of the model's own sees both: where few steps must do and no
+ * guidance is computed, source and codes are no sum of two directions.
  */
 
 import {

@@ -4,6 +4,8 @@
  * (codes). The guided direction is a weighted sum, so a branch whose weight is 0 need not be computed.
  *
  *     none + text · (text − image) + image · (image − none) [+ codes · (codes − none)]
+ *
+ * A decoder of a model's own is told source and codes of an edit together, in one branch.
  */
 
 /** Part of the denoising in which a guidance holds, both ends left out: `[0, 1]` leaves out the last step alone. */
@@ -31,12 +33,15 @@ export interface WeightedBranch extends GuidanceBranch {
   readonly weight: number;
 }
 
+/** The picture that a denoising is told: drawn codes, a source, or both. */
+export type ToldPicture = Pick<GuidanceBranch, 'codes' | 'source'>;
+
 /**
  * The branches of a step that count, with their weights, which add up to 1.
  * @param step from 0
  */
 export function guidedBranches(
-  task: 'generate' | 'edit',
+  picture: ToldPicture,
   { text, image, codes, textWindow, imageWindow }: DiffusionGuidance,
   step: number,
   steps: number,
@@ -45,8 +50,7 @@ export function guidedBranches(
   const within = ([from, to]: GuidanceWindow) => place > from && place < to;
   const textWeight = within(textWindow) ? text : 1;
   const imageWeight = within(imageWindow) ? image : 1;
-  const picture = { codes: task === 'generate', source: task === 'edit' };
-  const codesWeight = task === 'edit' ? codes : 0;
+  const codesWeight = picture.source ? codes : 0;
   const branches: WeightedBranch[] = [
     { caption: false, codes: false, source: false, weight: 1 - imageWeight - codesWeight },
     { caption: false, ...picture, weight: imageWeight - textWeight },

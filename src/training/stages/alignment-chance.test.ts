@@ -44,7 +44,8 @@ describe('noise levels', () => {
 
 describe('dropout', () => {
   const dropout = { conditions: 0.1, codes: 0.15 };
-  const told = (hasSource: boolean) => (number: number) => sampleConditions(dropout, hasSource, 7, number);
+  const told = (hasSource: boolean) => (number: number) =>
+    sampleConditions(dropout, { codes: !hasSource, source: hasSource }, 7, number);
   const near = (share: number, expected: number) => expect(Math.abs(share - expected)).toBeLessThan(0.01);
 
   test('drops captions, sources and codes as often as asked, and together as published', () => {
@@ -79,8 +80,9 @@ describe('dropout', () => {
 
   test('of 0 drops nothing', () => {
     const none = { conditions: 0, codes: 0 };
-    expect(shareOf((number) => sampleConditions(none, true, 7, number).source)).toBe(1);
-    const draw = (number: number) => sampleConditions(none, false, 7, number);
+    const both = { codes: true, source: true };
+    expect(shareOf((number) => sampleConditions(none, both, 7, number).source)).toBe(1);
+    const draw = (number: number) => sampleConditions(none, both, 7, number);
     expect(shareOf((number) => draw(number).caption && draw(number).codes)).toBe(1);
   });
 });

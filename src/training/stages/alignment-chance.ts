@@ -3,6 +3,7 @@
  * it depends on the seed and the sample's number alone, so that a resumed training sees the same.
  */
 import type { Float32TensorValue } from '../../checkpoint/source.ts';
+import type { ToldPicture } from '../../models/lumina2/guidance.ts';
 import { noiseSchedule } from '../../models/lumina2/scheduler.ts';
 import type { SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
 import { latentNoise } from '../../models/lumina2/vae-programs.ts';
@@ -20,7 +21,7 @@ export type TimestepDensity =
 export interface AlignmentDropout {
   /** u, at most 1/3: the caption is dropped where p < 2u, the source where u ≤ p < 3u. */
   readonly conditions: number;
-  /** Codes are dropped where p is at most this; those of a sample with a source always are. */
+  /** Codes are dropped where p is at most this. */
   readonly codes: number;
 }
 
@@ -60,18 +61,18 @@ export function sampleSigma(levels: Float32Array, density: TimestepDensity, seed
   return levels[Math.min(Math.floor(place * levels.length), levels.length - 1)]!;
 }
 
-/** What a sample is told after the published dropout; a sample without a source is told none. */
+/** What a sample of this picture is told after the published dropout: what it does not have it is never told. */
 export function sampleConditions(
   { conditions, codes }: AlignmentDropout,
-  hasSource: boolean,
+  picture: ToldPicture,
   seed: number,
   number: number,
 ): ToldConditions {
   const p = uniform(seed, streams.dropout, number);
   return {
     caption: p >= 2 * conditions,
-    codes: !hasSource && !(codes > 0 && p <= codes),
-    source: hasSource && !(p >= conditions && p < 3 * conditions),
+    codes: picture.codes && !(codes > 0 && p <= codes),
+    source: picture.source && !(p >= conditions && p < 3 * conditions),
   };
 }
 

@@ -6,7 +6,7 @@ import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { overlayPrefixes } from '../../models/lumina2/weights.ts';
 import type { ModelFolder } from '../../models/star/folder.ts';
 import { vqPixelValues } from '../../models/vq/image-transform.ts';
-import { requireResolution } from '../../tasks/diffuse.ts';
+import { requireResolution, toldPicture } from '../../tasks/diffuse.ts';
 import { captionTokensOf, type DiffusionDecoder, loadProgram, resolutionStep } from '../../tasks/diffusion-decoder.ts';
 import { toImages } from '../../tasks/pictures.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
@@ -96,7 +96,7 @@ export function alignmentTask(
         const number = sampleNumber(sample.index, edits);
         return {
           sample,
-          told: sampleConditions(dropout, edits, seed, number),
+          told: sampleConditions(dropout, toldPicture(decoder, edits), seed, number),
           sigma: sampleSigma(levels, density, seed, number),
         };
       }),
@@ -109,8 +109,8 @@ export function alignmentTask(
       batches.push(
         await feeds.of(
           samples.map((sample) => {
-            const edits = 'source' in sample;
-            return { sample, told: { caption: true, codes: !edits, source: edits }, sigma: 0 };
+            const told = { caption: true, ...toldPicture(decoder, 'source' in sample) };
+            return { sample, told, sigma: 0 };
           }),
         ),
       );

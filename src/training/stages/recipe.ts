@@ -224,12 +224,22 @@ export const autoencoderRecipe = recipeSchema({
     .describe('Held-out pictures that previews measure, and on which the latents’ scale is measured. Default 128.'),
 });
 
+const plans = share
+  .default(0)
+  .describe(
+    'Share of edits that are told by what the base thinks of the instruction when it reasons, the plan of the target. In ' +
+      'the closed world alone. Default 0.',
+  );
+
 export const alignmentRecipe = recipeSchema({
   data: pictureData,
   editData,
   edits: whole(0)
     .default(0)
-    .describe('Samples of a batch that show an edited picture with its source; the others show codes. Default 0.'),
+    .describe(
+      'Samples of a batch that show an edited picture with its source; the others show codes alone. Default 0.',
+    ),
+  plans,
   resolution: whole(1).describe('Pixels on a side of the pictures; a multiple of 16 for the published decoder.'),
   captionTokens: whole(1)
     .optional()
@@ -274,12 +284,7 @@ export const instructionRecipe = recipeSchema({
         'the closed world.',
     ),
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
-  plans: share
-    .default(0)
-    .describe(
-      'Share of edits that are told by what the base thinks of the instruction when it reasons, the plan of the target. In ' +
-        'the closed world alone. Default 0.',
-    ),
+  plans,
 });
 
 export const trainingRecipeSchema = z.strictObject({

@@ -259,7 +259,7 @@ async function alignmentData(
   { heldOut, grid }: { readonly heldOut: number; readonly grid: number },
   world: () => Promise<World>,
 ): Promise<AlignmentData> {
-  const { data, editData, batch, edits, seed, resolution: size, captions } = recipe;
+  const { data, editData, batch, edits, plans, seed, resolution: size, captions } = recipe;
   const refusal = (message: string) => new TrainingError('training_option_invalid', `alignment: ${message}`);
   if (edits > batch) throw refusal(`edits is ${edits}: expected 0 to the batch, ${batch}`);
   if (edits === 0 && editData) throw refusal('editData is there: expected edits of at least 1');
@@ -273,7 +273,7 @@ async function alignmentData(
   if (data) return realCaptionedPictures(data, real, []);
   const made = { seed, size, grid, mix: captions, fits: () => true };
   if (edits === 0) return worldCaptionedPictures(await world(), made, heldOut, []);
-  return worldInstructions(await world(), made, { batch, edits, plans: 0, heldOut, fits: () => true });
+  return worldInstructions(await world(), made, { batch, edits, plans, heldOut, fits: () => true });
 }
 
 const previewPrompts = [
