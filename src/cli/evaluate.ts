@@ -357,7 +357,7 @@ async function tokenizer(bench: Bench): Promise<Report> {
 }
 
 async function decoder(bench: Bench): Promise<Report> {
-  const { star, seed, sampler, values } = bench;
+  const { star, world, seed, sampler, values } = bench;
   const { signal } = bench.options as { signal: AbortSignal };
   const { model } = star;
   const options = parsePictureOptions({ ...sampler, decoder: 'diffusion' }, 'generate');
@@ -377,7 +377,12 @@ async function decoder(bench: Bench): Promise<Report> {
         const drawing = drawDiffusion(model, { ...chosen, text }, [codes], each, { ...options, signal });
         return (await drain(drawing)).pictures![0]!;
       },
+      edit: async (decoder, source, instruction, each) => {
+        const { images } = await star.edit(source, instruction, { ...bench.options, decoder, seed: each });
+        return images[0]!;
+      },
     },
+    edits: sampleEditItems(world, { size: resolution, seed, perType: Math.ceil(values.limit / 10) }),
     onPicture: bench.follow,
   });
   return report;

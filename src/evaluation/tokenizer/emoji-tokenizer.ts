@@ -45,9 +45,13 @@ export function readsExactly(checker: Checker, image: RgbImage, scene: Scene): b
   );
 }
 
-/** A picture that comes back exactly has no finite PSNR; its error is taken as a quarter of a level. */
 export function finitePsnr(picture: RgbImage, other: RgbImage): number {
-  return psnrOfError(Math.max(meanSquaredError(picture, other)!, (0.25 / 255) ** 2));
+  return finitePsnrOfError(meanSquaredError(picture, other)!);
+}
+
+/** A picture that comes back exactly has no finite PSNR; its error is taken as a quarter of a level. */
+export function finitePsnrOfError(squaredError: number): number {
+  return psnrOfError(Math.max(squaredError, (0.25 / 255) ** 2));
 }
 
 export async function evaluateTokenizer(run: TokenizerRun): Promise<{ report: Report }> {
