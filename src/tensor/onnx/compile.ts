@@ -62,7 +62,7 @@ export function compile({ name, inputs, outputs }: CompileOptions): CompiledProg
   const graph = create(GraphProtoSchema, {
     name,
     node: emit.nodes,
-    initializer: names.initializers,
+    initializer: [...names.initializers, ...emit.initializers],
     input: inputs.map((tensor, index) => valueInfo(inputPorts[index]!.name, tensor)),
     output: values,
   });
@@ -139,7 +139,7 @@ function emitNode(emit: Emitter, plan: Schedule, node: Node, program: string): v
     case 'weight': {
       const { attributes } = node as Node<'weight'>;
       const { name, type, location } = attributes;
-      names.set(first!, names.weight(name, type.dtype, type.shape as readonly number[], location));
+      names.set(first!, emit.weight(name, type.dtype, type.shape as readonly number[], location));
       return;
     }
     case 'constant': {
@@ -204,5 +204,11 @@ function subgraph(emit: Emitter, plan: Schedule, part: Subgraph<Tensor>, program
   emitNodes(inner, plan, program);
   // A graph's outputs must be its own: what comes from outside, or twice, is passed through.
   const outputs = part.outputs.map((output) => valueInfo(inner.node('Identity', [names.get(output)]), output));
-  return create(GraphProtoSchema, { name: names.fresh('body'), node: inner.nodes, input: inputs, output: outputs });
+  return create(GraphProtoSchema, {
+    name: names.fresh('body'),
+    node: inner.nodes,
+    initializer: inner.initializers,
+    input: inputs,
+    output: outputs,
+  });
 }
