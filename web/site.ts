@@ -7,15 +7,18 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, type Plugin, type UserConfig } from 'vite';
 import { writeManifest } from '../src/models/write-manifest.ts';
-import { studioHeaders } from '../src/server/studio-headers.ts';
+import { isolationHeaders } from '../src/server/studio-headers.ts';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 
 /** The build with and the build without WebGPU; a page loads one of them. */
 const runtimeFiles = ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify'];
 
-/** @param model a model folder below the repository; in the site it lies at the same path */
-export function siteOptions(model: string): UserConfig {
+/**
+ * @param model a model folder below the repository; in the site it lies at the same path
+ * @param headers that the site wants to be served with
+ */
+export function siteOptions(model: string, headers = isolationHeaders): UserConfig {
   return {
     // The site works below any path of a server.
     base: './',
@@ -25,8 +28,9 @@ export function siteOptions(model: string): UserConfig {
       conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
     },
     build: { emptyOutDir: true, target: 'es2022' },
+    preview: { headers },
     worker: { format: 'es' },
-    plugins: [fromSource(), siteFiles(model)],
+    plugins: [fromSource(), siteFiles(model, headers)],
   };
 }
 
@@ -40,7 +44,7 @@ function fromSource(): Plugin {
   };
 }
 
-function siteFiles(model: string): Plugin {
+function siteFiles(model: string, headers: Readonly<Record<string, string>>): Plugin {
   let outDir: string;
   return {
     name: 'starstack-site-files',
@@ -55,14 +59,14 @@ function siteFiles(model: string): Plugin {
       }
       await cp(path.join(repository, model), path.join(outDir, model), { recursive: true });
       await writeManifest(path.join(outDir, model));
-      await writeFile(path.join(outDir, '_headers'), headersFile());
+      await writeFile(path.join(outDir, '_headers'), headersFile(headers));
     },
   };
 }
 
 /** The form that Netlify and Cloudflare Pages read; other servers need the same lines in their own. */
-function headersFile(): string {
-  return `/*\n${Object.entries(studioHeaders)
+function headersFile(headers: Readonly<Record<string, string>>): string {
+  return `/*\n${Object.entries(headers)
     .map(([name, value]) => `  ${name}: ${value}\n`)
     .join('')}`;
 }

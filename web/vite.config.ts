@@ -4,6 +4,7 @@
  */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, mergeConfig, type UserConfig } from 'vite';
+import { studioHeaders } from '../src/server/studio-headers.ts';
 import { siteOptions } from './site.ts';
 
 const studio: UserConfig = {
@@ -22,6 +23,6 @@ const studio: UserConfig = {
 
 export default defineConfig(({ mode }) =>
   mode === 'site'
-    ? mergeConfig(studio, mergeConfig(siteOptions('models/nano'), { build: { outDir: '../dist/site' } }))
+    ? mergeConfig(studio, mergeConfig(siteOptions('models/nano', studioHeaders), { build: { outDir: '../dist/site' } }))
     : studio,
 );

@@ -1,9 +1,13 @@
 /** Headers of the studio's pages: the server sends them, and the static site names them for whoever serves it. */
 
-/**
- * Nothing from elsewhere, no inline script or style. WebAssembly may be compiled, and with the two `cross-origin` headers a
- * page may share memory between threads: for models that run in the browser.
- */
+/** A page with these may share memory between threads. */
+export const isolationHeaders: Readonly<Record<string, string>> = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+/** Nothing from elsewhere, no inline script or style. WebAssembly may be compiled, for models that run in the browser. */
 export const studioHeaders: Readonly<Record<string, string>> = {
   'content-security-policy': [
     "default-src 'none'",
@@ -16,9 +20,7 @@ export const studioHeaders: Readonly<Record<string, string>> = {
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; '),
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-  'cross-origin-resource-policy': 'same-origin',
+  ...isolationHeaders,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 };

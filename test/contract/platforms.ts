@@ -5,10 +5,11 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { build, mergeConfig } from 'vite';
+import { isolationHeaders } from '../../src/server/studio-headers.ts';
 import { Star } from '../../src/tasks/star.ts';
 import { siteOptions } from '../../web/site.ts';
 import { createScenarios, type Scenarios } from './scenarios.ts';
-import { isolation, serveFolder } from './static-server.ts';
+import { serveFolder } from './static-server.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const checkpoint = 'checkpoints/STAR-nano.safetensors';
@@ -64,7 +65,7 @@ export interface BrowserPlatformOptions {
 }
 
 export async function browserPlatform({ site, isolated, webgpu }: BrowserPlatformOptions): Promise<Platform> {
-  const server = await serveFolder(site, isolated ? isolation : {});
+  const server = await serveFolder(site, isolated ? isolationHeaders : {});
   const browser = await chromium.launch({
     executablePath: browserFile!,
     args: ['--no-sandbox', ...(webgpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : [])],

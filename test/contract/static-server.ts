@@ -14,12 +14,6 @@ const types: Readonly<Record<string, string>> = {
   '.wasm': 'application/wasm',
 };
 
-/** Headers that let a page use several threads. */
-export const isolation = {
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-};
-
 export interface StaticServer extends AsyncDisposable {
   readonly url: string;
 }

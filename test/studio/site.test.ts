@@ -161,7 +161,7 @@ describe.skipIf(chromiumPath === undefined)(`static site${chromiumPath ? '' : ` 
   );
 
   test(
-    'says what is wrong: files that are not there, a setting out of range',
+    'says what is wrong: a file that is not there, a picture that is none, a device that it does not know',
     async () => {
       const page = await pages.open(isolated.url, {}, (context) =>
         context.route('**/*.safetensors', (route) => route.abort()),
@@ -171,6 +171,10 @@ describe.skipIf(chromiumPath === undefined)(`static site${chromiumPath ? '' : ` 
       await page.context().unroute('**/*.safetensors');
       await button(page, 'Try again').click();
       await ready(page);
+      await drop(page, 'torn.png', new Uint8Array(99));
+      await ask(page, 'make it green');
+      await page.getByRole('alert').getByText('The request was not accepted').waitFor();
+      await page.getByRole('alert').getByText('expected a whole JPEG, PNG or WebP image').waitFor();
       await page.goto(`${isolated.url}?device=abacus`);
       await page.getByRole('alert').getByText('device must be one of auto, cpu, webgpu').waitFor();
     },
