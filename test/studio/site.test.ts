@@ -142,7 +142,7 @@ describe.skipIf(chromiumPath === undefined)(`static site${chromiumPath ? '' : ` 
       const adapters = {
         'the browser gives no graphics adapter': () => null,
         // Promised in the page, and not there in the worker.
-        'WebGPU cannot be used': () => ({ info: { isFallbackAdapter: false } }),
+        'WebGPU cannot be used: program probe cannot be loaded': () => ({ info: { isFallbackAdapter: false } }),
       };
       for (const [note, adapter] of Object.entries(adapters)) {
         const page = await pages.open(isolated.url, {}, (context) =>
