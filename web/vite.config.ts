@@ -1,8 +1,13 @@
-/** Builds the studio into `dist/web`, beside the compiled library: `npm run build`. */
+/**
+ * Builds the studio: `npm run build` into `dist/web`, beside the compiled library, for the pages of `starstack serve`;
+ * `npm run build:web` (mode `site`) into `dist/site`, with the nano model and all that runs it in the browser.
+ */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig } from 'vite';
+import { defineConfig, mergeConfig, type UserConfig } from 'vite';
+import { studioHeaders } from '../src/server/studio-headers.ts';
+import { siteOptions } from './site.ts';
 
-export default defineConfig({
+const studio: UserConfig = {
   plugins: [svelte()],
   build: {
     outDir: '../dist/web',
@@ -14,4 +19,10 @@ export default defineConfig({
   // For `npx vite web`: a page that reloads itself, in front of `starstack serve`.
   server: { proxy: { '/v1': 'http://127.0.0.1:8080', '/readyz': 'http://127.0.0.1:8080' } },
   logLevel: 'warn',
-});
+};
+
+export default defineConfig(({ mode }) =>
+  mode === 'site'
+    ? mergeConfig(studio, mergeConfig(siteOptions('models/nano', studioHeaders), { build: { outDir: '../dist/site' } }))
+    : studio,
+);

@@ -84,7 +84,7 @@ export async function startBrowserRuntime(
   return startOnCpu(problem);
 
   async function startOnCpu(problem: string): Promise<StartedRuntime> {
-    return { runtime: await start('cpu', `WebGPU cannot be used: ${problem}.`), warnings };
+    return { runtime: await start('cpu', `WebGPU cannot be used: ${problem.replace(/\.$/, '')}.`), warnings };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Errors as OpenAI's clients read them: a status and `{error: {message, type, param, code}}`. */
 import { StarError } from '../errors.ts';
+import { requestFaultOf } from '../tasks/request-fault.ts';
 
 export type ErrorType =
   | 'invalid_request_error'
@@ -56,41 +57,27 @@ export function payloadTooLarge(message: string, param?: string): ServerError {
   return new ServerError(413, 'invalid_request_error', 'payload_too_large', message, { param });
 }
 
+/** @param retryAfter seconds */
+export function queueFull(limit: number, retryAfter: number): ServerError {
+  const message = `the server holds ${limit} requests and takes no more; try again later`;
+  return new ServerError(429, 'rate_limit_error', 'queue_full', message, { retryAfter });
+}
+
 /** The status of a request whose client has gone; nobody reads it but the log. */
 export const clientGone = () =>
   new ServerError(499, 'invalid_request_error', 'client_closed_request', 'the client closed the connection');
 
-/** Errors of the library that a different request would have avoided, and how they are told. */
-const faultsOfRequests: Readonly<Record<string, { readonly code: string; readonly param?: string }>> = {
-  option_invalid: { code: 'invalid_value' },
-  not_supported: { code: 'unsupported_value' },
-  prompt_empty: { code: 'invalid_prompt', param: 'prompt' },
-  prompt_invalid: { code: 'invalid_prompt' },
-  prompt_too_long: { code: 'context_length_exceeded' },
-  image_format_unsupported: { code: 'invalid_image', param: 'image' },
-  image_corrupt: { code: 'invalid_image', param: 'image' },
-  image_too_small: { code: 'invalid_image', param: 'image' },
-  image_ratio_too_large: { code: 'invalid_image', param: 'image' },
-  image_alpha_missing: { code: 'invalid_mask', param: 'mask' },
-};
-
 /** What is answered for anything that was thrown. The words of foreign errors stay inside. */
 export function serverErrorOf(error: unknown): ServerError {
   if (error instanceof ServerError) return error;
+  const fault = requestFaultOf(error);
+  if (fault?.code === 'payload_too_large') return payloadTooLarge(fault.message, fault.param);
+  if (fault) {
+    const { code, message, param } = fault;
+    return new ServerError(400, 'invalid_request_error', code, message, { param, cause: error });
+  }
   if (!StarError.isInstance(error)) return foreignError(error);
   const { code, details } = error;
-  // The library's messages begin with the function's or the task's name.
-  const message = error.message.replace(/^\w+: /, '');
-  if (code === 'image_too_large') return payloadTooLarge(message, 'image');
-  const fault = Object.hasOwn(faultsOfRequests, code) ? faultsOfRequests[code] : undefined;
-  if (fault) {
-    const option = typeof details.option === 'string' ? snakeCase(details.option) : undefined;
-    const words = option === undefined ? message : message.replace(`option ${details.option}`, option);
-    return new ServerError(400, 'invalid_request_error', fault.code, words, {
-      param: option ?? fault.param,
-      cause: error,
-    });
-  }
   // The VQ decoder's NaN is found where its picture becomes bytes.
   const notFinite = code === 'non_finite_output' || (code === 'image_invalid' && typeof details.value === 'number');
   if (notFinite) {
@@ -118,12 +105,4 @@ function foreignError(error: unknown): ServerError {
 function internalError(cause: unknown): ServerError {
   const message = 'something failed inside the server; its log says what';
   return new ServerError(500, 'server_error', 'internal_error', message, { cause });
-}
-
-export function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-export function camelCase(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,10 +1,10 @@
 /** One request from its acceptance to its answer: what can end it early, and its turn at the model. */
 import type { FastifyReply } from 'fastify';
 import type { Star } from '../tasks/star.ts';
+import type { TurnQueue } from '../tasks/turn-queue.ts';
 import { clientGone, ServerError, serverErrorOf } from './error.ts';
 import type { Metrics } from './metrics.ts';
 import type { ResolvedServerOptions } from './options.ts';
-import type { TurnQueue } from './turn-queue.ts';
 
 /** What the routes share. */
 export interface ServerContext {

@@ -1,6 +1,6 @@
 /** What is counted, in Prometheus' form: base units, counters ending in `_total`. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { TurnQueue } from './turn-queue.ts';
+import type { TurnQueue } from '../tasks/turn-queue.ts';
 
 const buckets = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 

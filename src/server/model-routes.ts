@@ -1,25 +1,18 @@
 /** What `/v1/models` tells of the model and of the server's limits. */
+import { describeFolder } from '../tasks/model-description.ts';
 import type { ServerContext } from './exchange.ts';
-import { settingsOf } from './model-settings.ts';
 import { maxPictures } from './options.ts';
 
 export function describeModel({ star, options, created }: ServerContext) {
-  const { folder } = star().model;
-  const { star: config, qwen, pixelDecoder } = folder;
-  const { imageSize } = config.pixelEncoder;
+  const { id, ...beyond } = describeFolder(star().model.folder);
   const { queue, deadline, maxBody, maxFile, maxPixels } = options;
   return {
-    id: config.modelName,
+    id,
     object: 'model',
     created,
     owned_by: 'starstack',
     // Beyond OpenAI's fields.
-    architecture: { input_modalities: ['text', 'image'], output_modalities: ['text', 'image'] },
-    size: `${imageSize}x${imageSize}`,
-    image_tokens: config.pixelEncoder.numTokens,
-    context_length: qwen.text.maxPositionEmbeddings,
-    decoders: pixelDecoder?.present ? ['vq', 'diffusion'] : ['vq'],
-    settings: settingsOf(folder),
+    ...beyond,
     limits: {
       max_queue_size: queue,
       deadline_seconds: deadline,

@@ -1,8 +1,9 @@
 /** What clients may ask of `/v1/images/*`: OpenAI's fields, and beside them the options of the tasks by their names. */
 import { z } from 'zod';
 import type { TaskWarning } from '../tasks/events.ts';
+import { fieldNameOf, optionNameOf } from '../tasks/field-names.ts';
 import { type GenerateOptions, type PictureOptions, pictureOptionsSchema } from '../tasks/options.ts';
-import { camelCase, invalidRequest, snakeCase } from './error.ts';
+import { invalidRequest } from './error.ts';
 import { maxPictures } from './options.ts';
 
 /** Options that have another name in OpenAI's API, or none. */
@@ -14,7 +15,7 @@ const own: ReadonlySet<string> = new Set(['count', 'preview', 'signal', 'onAbort
  */
 function taskFields(schema: z.ZodObject): Record<string, z.ZodType> {
   const entries = Object.entries(schema.shape).filter(([name]) => !own.has(name));
-  return Object.fromEntries(entries.map(([name, type]) => [snakeCase(name), withoutDefault(type as z.ZodType)]));
+  return Object.fromEntries(entries.map(([name, type]) => [fieldNameOf(name), withoutDefault(type as z.ZodType)]));
 }
 
 function withoutDefault(type: z.ZodType): z.ZodType {
@@ -125,7 +126,7 @@ export function orderOf(request: PictureRequest, nativeSize: number): PictureOrd
   const options: Record<string, unknown> = { count: request.n };
   for (const name of fields.keys()) {
     if (!Object.hasOwn(commonFields, name) && name !== 'input_fidelity' && name !== 'images' && name !== 'mask') {
-      options[camelCase(name)] = fields.get(name);
+      options[optionNameOf(name)] = fields.get(name);
     }
   }
   const warnings: TaskWarning[] = withoutEffect

@@ -7,6 +7,7 @@ import { nodeCodec } from '../image/node-codec.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import type { PictureEvent, PictureResult, TaskWarning } from '../tasks/events.ts';
 import { GeneratedImage } from '../tasks/generated-image.ts';
+import { isPreviewDue } from '../tasks/preview-pace.ts';
 import type { Star } from '../tasks/star.ts';
 import { follow } from '../tasks/task.ts';
 import { parseBody, requireModel } from './body.ts';
@@ -196,9 +197,8 @@ async function draw(context: ServerContext, exchange: Exchange, work: PictureWor
         tell('progress', { done_steps: event.doneSteps, total_steps: event.totalSteps });
         break;
       case 'preview-available': {
-        // The k-th of p partial pictures is due when k / (p + 1) of the tokens are drawn.
-        const due = event.doneSteps === undefined ? (event.doneTokens * (partials + 1)) / start!.totalTokens : partials;
-        if (!stream || shown >= partials || due < shown + 1) break;
+        const pace = { count: partials, shown, totalTokens: start!.totalTokens };
+        if (!stream || !isPreviewDue(event, pace)) break;
         const image = finish ? finish(event.previews[0]!) : event.previews[0]!;
         const type = `${kind}.partial_image`;
         const b64_json = await base64Of(image, request);

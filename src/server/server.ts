@@ -9,9 +9,10 @@ import multipart from '@fastify/multipart';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { parseOptions } from '../tasks/options.ts';
 import type { Star } from '../tasks/star.ts';
+import { TurnQueue } from '../tasks/turn-queue.ts';
 import { checkAccess, checkKey, preflight, publicRoutes } from './access.ts';
 import { answerChat } from './chat-routes.ts';
-import { invalidRequest, ServerError, serverErrorOf } from './error.ts';
+import { invalidRequest, queueFull, ServerError, serverErrorOf } from './error.ts';
 import { Exchange, type ServerContext, shuttingDown } from './exchange.ts';
 import { Metrics } from './metrics.ts';
 import { describeModel } from './model-routes.ts';
@@ -19,7 +20,6 @@ import { openApiDocument } from './openapi.ts';
 import { bytesPerMebibyte, type ResolvedServerOptions, type ServerOptions, serverOptionsSchema } from './options.ts';
 import { answerEdit, answerGeneration } from './picture-routes.ts';
 import { addStudio } from './studio.ts';
-import { TurnQueue } from './turn-queue.ts';
 
 /** A line of the log. */
 export interface RequestRecord {
@@ -66,7 +66,7 @@ export class StarServer implements AsyncDisposable {
   #ended: Promise<void> | undefined;
 
   private constructor(options: ResolvedServerOptions, load: () => Promise<Star>, hooks: ServerHooks) {
-    const queue = new TurnQueue(options.queue);
+    const queue = new TurnQueue(options.queue, (retryAfter) => queueFull(options.queue, retryAfter));
     this.#context = {
       options,
       queue,

@@ -5,35 +5,13 @@ import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 import { ServerError } from './error.ts';
+import { studioHeaders } from './studio-headers.ts';
 
 /** Routes of the studio; they answer without the key. */
 export const studioRoutes: ReadonlySet<string> = new Set(['/', '/favicon.svg', '/assets/*']);
 
 /** The same seen from src/server and from dist/server. */
 const packagedStudio = fileURLToPath(new URL('../../dist/web', import.meta.url));
-
-/**
- * Nothing from elsewhere, no inline script or style. WebAssembly may be compiled, and with the two `cross-origin` headers a
- * page may share memory between threads: for models that run in the browser.
- */
-const headers: Readonly<Record<string, string>> = {
-  'content-security-policy': [
-    "default-src 'none'",
-    "script-src 'self' 'wasm-unsafe-eval'",
-    "worker-src 'self' blob:",
-    "style-src 'self'",
-    "img-src 'self' blob: data:",
-    "connect-src 'self' blob: data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; '),
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-embedder-policy': 'require-corp',
-  'cross-origin-resource-policy': 'same-origin',
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-};
 
 /** @param studio true for the package's build, or the folder of another one */
 export function addStudio(app: FastifyInstance, studio: true | string): void {
@@ -56,7 +34,7 @@ export function addStudio(app: FastifyInstance, studio: true | string): void {
     immutable: true,
     maxAge: '365d',
     setHeaders: (reply) => {
-      for (const [name, value] of Object.entries(headers)) reply.setHeader(name, value);
+      for (const [name, value] of Object.entries(studioHeaders)) reply.setHeader(name, value);
     },
   });
   for (const [route, file] of [
@@ -64,7 +42,7 @@ export function addStudio(app: FastifyInstance, studio: true | string): void {
     ['/favicon.svg', 'favicon.svg'],
   ] as const) {
     app.get(route, (_, reply) =>
-      reply.headers(headers).sendFile(file, folder, { maxAge: 0, immutable: false, cacheControl: true }),
+      reply.headers(studioHeaders).sendFile(file, folder, { maxAge: 0, immutable: false, cacheControl: true }),
     );
   }
 }

@@ -4,9 +4,10 @@ import { truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { build } from 'vite';
-import { siteOptions } from '../../examples/browser/site.ts';
+import { build, mergeConfig } from 'vite';
+import { isolationHeaders } from '../../src/server/studio-headers.ts';
 import { Star } from '../../src/tasks/star.ts';
+import { siteOptions } from '../../web/site.ts';
 import { createScenarios, type Scenarios } from './scenarios.ts';
 import { serveFolder } from './static-server.ts';
 
@@ -26,8 +27,8 @@ export interface Platform extends AsyncDisposable {
 /** Builds a page with the scenarios in it, and the nano model beside it. */
 export async function buildSite(outDir: string): Promise<void> {
   const root = path.join(repository, 'test/contract/page');
-  const options = siteOptions({ root, repository, outDir, model: 'models/nano' });
-  await build({ ...options, configFile: false, logLevel: 'warn' });
+  const own = { root, build: { outDir }, configFile: false as const, logLevel: 'warn' as const };
+  await build(mergeConfig(siteOptions('models/nano'), own));
 }
 
 /** Cuts the checkpoint of a model folder in the middle. */
@@ -64,7 +65,7 @@ export interface BrowserPlatformOptions {
 }
 
 export async function browserPlatform({ site, isolated, webgpu }: BrowserPlatformOptions): Promise<Platform> {
-  const server = await serveFolder(site, isolated);
+  const server = await serveFolder(site, isolated ? isolationHeaders : {});
   const browser = await chromium.launch({
     executablePath: browserFile!,
     args: ['--no-sandbox', ...(webgpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : [])],

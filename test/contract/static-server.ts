@@ -6,29 +6,29 @@ import path from 'node:path';
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
   '.js': 'text/javascript',
   '.mjs': 'text/javascript',
   '.json': 'application/json',
   '.wasm': 'application/wasm',
 };
 
-const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-
 export interface StaticServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** @param isolated sends the headers that let a page use several threads. */
-export async function serveFolder(folder: string, isolated: boolean): Promise<StaticServer> {
+/** @param headers sent with every answer */
+export async function serveFolder(folder: string, headers: Readonly<Record<string, string>>): Promise<StaticServer> {
   const server = createServer((request, response) => {
     const name = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
     const file = path.join(folder, name.endsWith('/') ? `${name}index.html` : name);
     if (!file.startsWith(folder) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
-      response.writeHead(404, isolated ? isolation : {}).end('not found');
+      response.writeHead(404, headers).end('not found');
       return;
     }
     const type = types[path.extname(file)] ?? 'application/octet-stream';
-    response.writeHead(200, { 'content-type': type, ...(isolated ? isolation : {}) });
+    response.writeHead(200, { 'content-type': type, ...headers });
     createReadStream(file).pipe(response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

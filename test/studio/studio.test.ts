@@ -8,7 +8,8 @@ import { decodeImage } from '../../src/image/decode.ts';
 import { encodePng } from '../../src/image/png.ts';
 import type { StarServer } from '../../src/server/server.ts';
 import { outcomeOf, until } from '../server/serving.ts';
-import { ask, chromiumPath, drop, expectAccessible, noChromium, openStudio, shownPicture } from './opened.ts';
+import { openStudio } from './opened.ts';
+import { ask, chromiumPath, drop, expectAccessible, noChromium, phasesOf, shownPicture } from './pages.ts';
 
 const minute = 60_000;
 
@@ -28,18 +29,7 @@ describe.skipIf(chromiumPath === undefined)(`studio${chromiumPath === undefined 
       const page = await opened.open(server);
       await page.getByLabel('Seed', { exact: true }).fill('2');
       await page.getByLabel('Seed', { exact: true }).press('Tab');
-      const seen = page.evaluate(
-        () =>
-          new Promise<string[]>((resolve) => {
-            const phases: string[] = [];
-            new MutationObserver(() => {
-              const phase = document.querySelector('figure[data-phase]')?.getAttribute('data-phase');
-              const forming = document.querySelector('.forming img') ? 'preview' : undefined;
-              for (const found of [phase, forming]) if (found && !phases.includes(found)) phases.push(found);
-              if (phase === 'done') resolve(phases);
-            }).observe(document.body, { childList: true, subtree: true, attributes: true });
-          }),
-      );
+      const seen = phasesOf(page);
       await ask(page, 'a photo of two red apples');
       expect(await seen).toEqual(expect.arrayContaining(['thinking', 'drawing', 'preview', 'done']));
       const { images } = await opened.star.generate('a photo of two red apples', { seed: 2 });

@@ -9,6 +9,9 @@ export const failureKinds = [
   'failed',
   'unreachable',
   'broken-off',
+  // Of a model that runs in the page.
+  'download',
+  'engine',
   'aborted',
 ] as const;
 export type FailureKind = (typeof failureKinds)[number];

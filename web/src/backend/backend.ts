@@ -3,6 +3,7 @@
  * `src/tasks/events.ts`; aborting the signal ends the work and its resources, and the iteration throws a `BackendError` of
  * kind `aborted`. All failures are `BackendError`s.
  */
+import type { LoadProgress } from '../../../src/browser.ts';
 import type { ModelDescription, SettingValue } from './model-description.ts';
 
 /** Settings by the names of `ModelDescription.settings`; what is not named has the model's default. */
@@ -65,11 +66,17 @@ export type TextEvent =
       readonly answerTokens: number;
     };
 
+/** How far a model that the page itself runs is loaded. */
+export type LoadingProgress = LoadProgress;
+
 export interface Backend {
   /** Where the work is done, for people: a server's address, or `browser`. */
   readonly place: string;
-  /** Resolves when work is taken. */
-  describe(signal: AbortSignal): Promise<ModelDescription>;
+  /**
+   * Resolves when work is taken; fails as `loading` where that is to be asked again.
+   * @param tell hears of the loading where the page does it
+   */
+  describe(signal: AbortSignal, tell?: (progress: LoadingProgress) => void): Promise<ModelDescription>;
   /** One picture. Picture i of seed s is that of seed s + i, so several are several orders. */
   generate(order: PictureOrder, signal: AbortSignal): AsyncIterable<PictureEvent>;
   edit(order: EditOrder, signal: AbortSignal): AsyncIterable<PictureEvent>;

@@ -3,25 +3,17 @@
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation), and beside them the
  * comments, in which the server tells of the queue. `EventSource` cannot be used: it sends no bodies.
  */
+import { itemsOf } from './stream-items.ts';
 
 export type StreamItem =
   | { readonly type: 'event'; readonly name: string; readonly data: string }
   | { readonly type: 'comment'; readonly text: string };
 
 export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamItem, void, void> {
-  const reader = body.getReader();
   const decoder = new TextDecoder();
   const parser = new EventStreamParser();
-  try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield* parser.push(decoder.decode(value, { stream: true }));
-    }
-  } finally {
-    // Leaving the loop early hangs up.
-    await reader.cancel().catch(() => {});
-  }
+  // Leaving the loop early hangs up.
+  for await (const bytes of itemsOf(body)) yield* parser.push(decoder.decode(bytes, { stream: true }));
 }
 
 export class EventStreamParser {

@@ -41,6 +41,10 @@ export interface ModelDescription {
   readonly imageTokens: number;
   readonly maxPictures: number;
   readonly maxQueue: number;
+  /** What computes, where that is the page itself. */
+  readonly device?: { readonly kind: 'webgpu' } | { readonly kind: 'wasm'; readonly threads: number };
+  /** Why that, and what the page lacks, for people. */
+  readonly notes: readonly string[];
   readonly settings: Readonly<Record<'generate' | 'edit' | 'understand', Settings>>;
 }
 

@@ -31,10 +31,14 @@ function kindOf(status: number, { type }: Fields): FailureKind {
 
 /** @throws BackendError where the answer is no list of models of Starstack's */
 export function modelOf(body: unknown): ModelDescription {
-  const model: unknown = isRecord(body) && Array.isArray(body.data) ? body.data[0] : undefined;
+  return descriptionOf(isRecord(body) && Array.isArray(body.data) ? body.data[0] : undefined);
+}
+
+/** @throws BackendError where this is no model of Starstack's */
+export function descriptionOf(model: unknown): ModelDescription {
   const size = isRecord(model) ? /^(\d+)x/.exec(String(model.size))?.[1] : undefined;
   if (!isRecord(model) || typeof model.id !== 'string' || size === undefined) {
-    throw new BackendError('failed', '/v1/models: expected a model of Starstack with its size, got something else');
+    throw new BackendError('failed', 'expected a model of Starstack with its size, got something else');
   }
   const limits = isRecord(model.limits) ? model.limits : {};
   const settings = isRecord(model.settings) ? model.settings : {};
@@ -51,6 +55,7 @@ export function modelOf(body: unknown): ModelDescription {
     imageTokens: numberOf(model.image_tokens) ?? 1,
     maxPictures: numberOf(limits.max_images) ?? 1,
     maxQueue: numberOf(limits.max_queue_size) ?? 1,
+    notes: [],
     settings: {
       generate: pictures(settings.generate),
       edit: pictures(settings.edit),

@@ -9,6 +9,12 @@ export const english = {
   themeDark: 'dark',
   otherLanguage: '中文',
   modelLoading: 'Model is loading …',
+  modelFetched: (done: string, total: string) =>
+    `Fetching the model: ${done} of ${total} MB. It is kept in this browser.`,
+  modelKept: (done: string, total: string) => `Reading the model that is kept in this browser: ${done} of ${total} MB`,
+  modelStarting: 'Starting the model …',
+  computing: (device: string) => `Computed in this browser, by ${device}.`,
+  wasm: (threads: number) => (threads === 1 ? 'wasm on one thread' : `wasm on ${threads} threads`),
   dropHint: 'Drop a picture',
   close: 'Close',
 
@@ -51,7 +57,7 @@ export const english = {
   emptyEdit: 'Which picture shall change?',
   emptyAsk: 'Ask about pictures',
   emptyAskMore: 'Add one picture or several, or just start talking.',
-  sending: 'Sending …',
+  sending: 'Starting …',
   queued: (before: number) => (before === 1 ? 'Waiting, one before you' : `Waiting, ${before} before you`),
   thinking: 'Thinking …',
   percent: (percent: number) => `${percent} %`,
@@ -135,6 +141,10 @@ export const english = {
   fail_unreachable_do: 'Check that starstack serve is running and the network is there, then try again.',
   fail_brokenoff: 'The connection broke off',
   fail_brokenoff_do: 'What was done so far is lost. Try again.',
+  fail_download: 'The model could not be fetched',
+  fail_download_do: 'Check that the network is there and try again. Files that came whole are kept.',
+  fail_engine: 'The model failed in this browser',
+  fail_engine_do: 'Load the page anew. If it happens again, add ?device=cpu to its address, or try another browser.',
   fail_aborted: 'Cancelled',
   fail_aborted_do: 'The request was ended and its place is free again.',
 

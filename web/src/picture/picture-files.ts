@@ -1,4 +1,5 @@
 /** Pictures that the user gives: files, drops, the clipboard; and the recipe that one may have inside. */
+import { fieldNameOf } from '../../../src/tasks/field-names.ts';
 import { type ImageRecipe, readRecipe } from '../../../src/tasks/recipe.ts';
 
 export const pictureTypes = ['image/png', 'image/jpeg', 'image/webp'];
@@ -28,6 +29,5 @@ export async function recipeOf(file: File): Promise<ImageRecipe | undefined> {
 
 /** Settings of a recipe by the names of requests: `top_k` for `topK`. */
 export function requestNames(settings: ImageRecipe['settings']): Record<string, ImageRecipe['settings'][string]> {
-  const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [snake(name), value]));
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [fieldNameOf(name), value]));
 }

@@ -1,5 +1,5 @@
 /** The studio: three ways, one model, one history. */
-import type { Backend } from '../backend/backend.ts';
+import type { Backend, LoadingProgress } from '../backend/backend.ts';
 import { type BackendError, backendErrorOf } from '../backend/backend-error.ts';
 import type { ModelDescription } from '../backend/model-description.ts';
 import type { HistoryEntry } from '../history/database.ts';
@@ -20,6 +20,8 @@ export class Studio {
   readonly history = new History();
   way = $state<Way>('draw');
   model = $state.raw<ModelDescription>();
+  /** How far it is loaded, where the page does that. */
+  loading = $state.raw<LoadingProgress>();
   /** Why there is no model. */
   failure = $state.raw<BackendError>();
   /** Something to know, such as what a dropped picture has changed. */
@@ -39,9 +41,13 @@ export class Studio {
     const { signal } = new AbortController();
     while (true) {
       try {
-        const model = await this.backend.describe(signal);
+        const model = await this.backend.describe(signal, (progress) => {
+          this.failure = undefined;
+          this.loading = progress;
+        });
         this.model = model;
         this.failure = undefined;
+        this.loading = undefined;
         // Enlarged many times, small pictures are clearer with their pixels than blurred.
         preferences.suggestPixelated(model.imageSize <= 128);
         this.draw.settings.schemas = model.settings.generate;
@@ -50,6 +56,7 @@ export class Studio {
         return;
       } catch (error) {
         const failure = backendErrorOf(error, signal);
+        this.loading = undefined;
         // A server that is starting is waited for; all else is shown.
         this.failure = failure.kind === 'loading' ? undefined : failure;
         if (failure.kind !== 'loading') return;

@@ -1,13 +1,8 @@
-/** What of a model can be set, as `/v1/models` tells it: fields of the requests with their ranges and the model's defaults. */
+/** What of a model can be set, by the fields of requests: their ranges and the model's defaults. */
 import { z } from 'zod';
-import type { ModelFolder } from '../models/star/folder.ts';
-import {
-  diffusionOptionNames,
-  pictureOptionsSchema,
-  samplingDefaults,
-  understandOptionsSchema,
-} from '../tasks/options.ts';
-import { snakeCase } from './error.ts';
+import type { ModelFolder } from '../models/star/model-folder.ts';
+import { fieldNameOf } from './field-names.ts';
+import { diffusionOptionNames, pictureOptionsSchema, samplingDefaults, understandOptionsSchema } from './options.ts';
 
 /**
  * A setting: the JSON schema of its field, with the default that holds for this model; `decoder` where one decoder alone
@@ -19,8 +14,6 @@ export type Settings = Readonly<Record<string, Setting>>;
 /** Options that are no fields of a request, or that a description says nothing of. */
 const left: ReadonlySet<string> = new Set(['signal', 'onAbort', 'count', 'preview']);
 const ofDiffusion: ReadonlySet<string> = new Set(diffusionOptionNames);
-/** Names that chat has for options of the task. */
-const chatNames: Readonly<Record<string, string>> = { maxNewTokens: 'max_completion_tokens' };
 
 /** By task; those of `understand` are fields of `/v1/chat/completions`. */
 export function settingsOf(folder: ModelFolder): Readonly<Record<'generate' | 'edit' | 'understand', Settings>> {
@@ -49,7 +42,7 @@ function described(schema: z.ZodObject, defaults: Readonly<Record<string, unknow
         ...(own === undefined ? {} : { default: own }),
         ...(ofDiffusion.has(name) ? { decoder: 'diffusion' } : {}),
       };
-      return [chatNames[name] ?? snakeCase(name), setting];
+      return [fieldNameOf(name), setting];
     }),
   );
 }

@@ -1,25 +1,25 @@
-/** What a Vite build of a page over `starstack/browser` needs; the contract test builds its page with it too. */
-import { cp, mkdir } from 'node:fs/promises';
+/**
+ * What a Vite build of a page over `starstack/browser` needs: for the studio as a static site, for the example, and for the
+ * contract test.
+ */
+import { cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defaultClientConditions, type Plugin, type UserConfig } from 'vite';
-import { writeManifest } from '../../src/models/write-manifest.ts';
+import { writeManifest } from '../src/models/write-manifest.ts';
+import { isolationHeaders } from '../src/server/studio-headers.ts';
 
-export interface SiteOptions {
-  /** Holds `index.html`. */
-  readonly root: string;
-  /** This repository. */
-  readonly repository: string;
-  readonly outDir: string;
-  /** A model folder below the repository; in the site it lies at the same path. */
-  readonly model: string;
-}
+const repository = fileURLToPath(new URL('..', import.meta.url));
 
 /** The build with and the build without WebGPU; a page loads one of them. */
 const runtimeFiles = ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.asyncify'];
 
-export function siteOptions({ root, repository, outDir, model }: SiteOptions): UserConfig {
+/**
+ * @param model a model folder below the repository; in the site it lies at the same path
+ * @param headers that the site wants to be served with
+ */
+export function siteOptions(model: string, headers = isolationHeaders): UserConfig {
   return {
-    root,
     // The site works below any path of a server.
     base: './',
     resolve: {
@@ -27,9 +27,10 @@ export function siteOptions({ root, repository, outDir, model }: SiteOptions): U
       // ONNX Runtime without a copy of its wasm file inside of the script.
       conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions],
     },
-    build: { outDir, emptyOutDir: true, target: 'es2022' },
+    build: { emptyOutDir: true, target: 'es2022' },
+    preview: { headers },
     worker: { format: 'es' },
-    plugins: [fromSource(), siteFiles(repository, outDir, model)],
+    plugins: [fromSource(), siteFiles(model, headers)],
   };
 }
 
@@ -43,9 +44,13 @@ function fromSource(): Plugin {
   };
 }
 
-function siteFiles(repository: string, outDir: string, model: string): Plugin {
+function siteFiles(model: string, headers: Readonly<Record<string, string>>): Plugin {
+  let outDir: string;
   return {
     name: 'starstack-site-files',
+    configResolved({ root, build }) {
+      outDir = path.resolve(root, build.outDir);
+    },
     async closeBundle() {
       const from = path.join(repository, 'node_modules/onnxruntime-web/dist');
       await mkdir(path.join(outDir, 'ort'), { recursive: true });
@@ -54,6 +59,14 @@ function siteFiles(repository: string, outDir: string, model: string): Plugin {
       }
       await cp(path.join(repository, model), path.join(outDir, model), { recursive: true });
       await writeManifest(path.join(outDir, model));
+      await writeFile(path.join(outDir, '_headers'), headersFile(headers));
     },
   };
+}
+
+/** The form that Netlify and Cloudflare Pages read; other servers need the same lines in their own. */
+function headersFile(headers: Readonly<Record<string, string>>): string {
+  return `/*\n${Object.entries(headers)
+    .map(([name, value]) => `  ${name}: ${value}\n`)
+    .join('')}`;
 }

@@ -1,5 +1,4 @@
-/** Who may use the model: one request at a time, the others wait in order, and their number is bounded. */
-import { ServerError } from './error.ts';
+/** Who may use a model: one request at a time, the others wait in order, and their number is bounded. */
 
 interface Waiter {
   readonly begin: () => void;
@@ -9,13 +8,16 @@ interface Waiter {
 export class TurnQueue {
   /** Requests that may run or wait. */
   readonly limit: number;
+  readonly #full: (retryAfter: number) => Error;
   readonly #waiting: Waiter[] = [];
   #running = false;
-  /** Of the latest runs, for Retry-After. */
+  /** Of the latest runs. */
   #meanSeconds = 1;
 
-  constructor(limit: number) {
+  /** @param full what is thrown when there is no room; told the seconds after which there may be some, 1 to 60 */
+  constructor(limit: number, full: (retryAfter: number) => Error) {
     this.limit = limit;
+    this.#full = full;
   }
 
   /** Requests that wait. */
@@ -31,7 +33,7 @@ export class TurnQueue {
   /**
    * Runs a job when its turn comes.
    * @param onPosition told how many are before the job, when it must wait and each time that changes
-   * @throws ServerError `queue_full` (429) at once when there is no room; the signal's reason when it aborts before the
+   * @throws what `full` makes, at once when there is no room; the signal's reason when it aborts before the
    * turn has come. A job that has begun must heed the signal itself.
    */
   async run<Result>(
@@ -40,7 +42,9 @@ export class TurnQueue {
     onPosition?: (position: number) => void,
   ): Promise<Result> {
     signal.throwIfAborted();
-    if (this.depth + this.running >= this.limit) throw this.#full();
+    if (this.depth + this.running >= this.limit) {
+      throw this.#full(Math.min(60, Math.max(1, Math.ceil(this.#meanSeconds))));
+    }
     if (this.#running) await this.#turn(signal, onPosition);
     this.#running = true;
     const started = performance.now();
@@ -78,16 +82,5 @@ export class TurnQueue {
 
   #tellPositions(): void {
     for (const [index, { onPosition }] of this.#waiting.entries()) onPosition?.(index + 1);
-  }
-
-  #full(): ServerError {
-    const retryAfter = Math.min(60, Math.max(1, Math.ceil(this.#meanSeconds)));
-    return new ServerError(
-      429,
-      'rate_limit_error',
-      'queue_full',
-      `the server holds ${this.limit} requests and takes no more; try again later`,
-      { retryAfter },
-    );
   }
 }
