@@ -62,7 +62,7 @@ export function compile({ name, inputs, outputs }: CompileOptions): CompiledProg
   const graph = create(GraphProtoSchema, {
     name,
     node: emit.nodes,
-    initializer: [...names.initializers, ...emit.initializers],
+    initializer: names.initializers,
     input: inputs.map((tensor, index) => valueInfo(inputPorts[index]!.name, tensor)),
     output: values,
   });
@@ -139,7 +139,10 @@ function emitNode(emit: Emitter, plan: Schedule, node: Node, program: string): v
     case 'weight': {
       const { attributes } = node as Node<'weight'>;
       const { name, type, location } = attributes;
-      names.set(first!, emit.weight(name, type.dtype, type.shape as readonly number[], location));
+      const whole = names.weight(name, type.dtype, type.shape as readonly number[], location);
+      // In a branch of a loop a copy, which is folded there. What is not float32 is cast there, which serves as well.
+      const local = emit.place.depth > 1 && type.dtype === 'float32' && type.shape.length > 0;
+      names.set(first!, local ? emit.node('Concat', [whole], { axis: 0n }) : whole);
       return;
     }
     case 'constant': {
@@ -204,11 +207,5 @@ function subgraph(emit: Emitter, plan: Schedule, part: Subgraph<Tensor>, program
   emitNodes(inner, plan, program);
   // A graph's outputs must be its own: what comes from outside, or twice, is passed through.
   const outputs = part.outputs.map((output) => valueInfo(inner.node('Identity', [names.get(output)]), output));
-  return create(GraphProtoSchema, {
-    name: names.fresh('body'),
-    node: inner.nodes,
-    initializer: inner.initializers,
-    input: inputs,
-    output: outputs,
-  });
+  return create(GraphProtoSchema, { name: names.fresh('body'), node: inner.nodes, input: inputs, output: outputs });
 }

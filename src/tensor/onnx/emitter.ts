@@ -28,11 +28,12 @@ export interface NodeOptions {
   readonly name?: string;
 }
 
-/** Names and constants that all graphs of one program share. */
+/** Names and weights that all graphs of one program share. */
 export class ProgramNames {
   readonly initializers: TensorProto[] = [];
   private readonly tensors = new Map<Tensor, string>();
   private readonly constants = new Map<string, string>();
+  private readonly weights = new Map<string, string>();
   private readonly reserved = new Set<string>();
   private counter = 0;
 
@@ -80,6 +81,26 @@ export class ProgramNames {
     if (key !== undefined) this.constants.set(key, name);
     return name;
   }
+
+  /** A weight that stays in its file; one that is declared twice, as tied embeddings are, is loaded once. */
+  weight(name: string, dtype: DType, shape: readonly number[], location: WeightLocation): string {
+    const key = JSON.stringify([dtype, shape, location.file, location.offset]);
+    const shared = this.weights.get(key);
+    if (shared) return shared;
+    const unique = this.fresh(name);
+    this.weights.set(key, unique);
+    const entries = { location: location.file, offset: location.offset, length: location.byteLength };
+    this.initializers.push(
+      create(TensorProtoSchema, {
+        name: unique,
+        dims: shape.map(BigInt),
+        dataType: dtypes[dtype].onnx,
+        dataLocation: TensorProto_DataLocation.EXTERNAL,
+        externalData: Object.entries(entries).map(([key, value]) => ({ key, value: String(value) })),
+      }),
+    );
+    return unique;
+  }
 }
 
 /** A number as text that tells every value from every other: −0 from 0 too. */
@@ -90,14 +111,11 @@ export function numberText(value: number | bigint): string {
 /** Builds the nodes of one graph: the program's, a loop body's or a branch's. */
 export class Emitter {
   readonly nodes: NodeProto[] = [];
-  /** Weights of this graph. */
-  readonly initializers: TensorProto[] = [];
   readonly names: ProgramNames;
   readonly place: Place;
   private readonly parent: Emitter | undefined;
   private readonly sizes: ReadonlyMap<string, SizeBinding>;
   private readonly sizeValues = new Map<string, string>();
-  private readonly weights = new Map<string, string>();
 
   constructor(names: ProgramNames, place: Place, sizes: ReadonlyMap<string, SizeBinding>, parent?: Emitter) {
     this.names = names;
@@ -128,30 +146,6 @@ export class Emitter {
       }),
     );
     return name;
-  }
-
-  /** A weight that stays in its file; one that is declared twice, as tied embeddings are, is loaded once. */
-  weight(name: string, dtype: DType, shape: readonly number[], location: WeightLocation): string {
-    const key = JSON.stringify([dtype, shape, location.file, location.offset]);
-    const shared = this.knownWeight(key);
-    if (shared) return shared;
-    const unique = this.names.fresh(name);
-    this.weights.set(key, unique);
-    const entries = { location: location.file, offset: location.offset, length: location.byteLength };
-    this.initializers.push(
-      create(TensorProtoSchema, {
-        name: unique,
-        dims: shape.map(BigInt),
-        dataType: dtypes[dtype].onnx,
-        dataLocation: TensorProto_DataLocation.EXTERNAL,
-        externalData: Object.entries(entries).map(([key, value]) => ({ key, value: String(value) })),
-      }),
-    );
-    return unique;
-  }
-
-  private knownWeight(key: string): string | undefined {
-    return this.weights.get(key) ?? this.parent?.knownWeight(key);
   }
 
   int64(values: readonly (number | bigint)[]): string {

@@ -3,7 +3,8 @@
  * computed once before it; a node used only in a branch is computed only when the branch is taken, unless it hangs on
  * weights and constants alone, which ONNX Runtime folds when the program is loaded. Those stand in the program, or in the branch
  * of a loop that alone uses them: ONNX Runtime 1.30 repacks a matrix for its kernel when it lies in the graph of the product or in
- * the one around it, not further out, and a product of two rows with a matrix that is not repacked takes twice as long.
+ * the one around it, not further out, and a product of two rows with a matrix that is not repacked takes twice as long. Weights
+ * themselves are always the program's: onnxruntime-web finds those of an inner graph in no file.
  */
 import { type Dim, dimTerms, type Shape } from '../dimension.ts';
 import { TensorError } from '../error.ts';
