@@ -1,8 +1,8 @@
-/** A picture that the model made, with all that is needed to make it again. */
 import type { PictureCodec, SavedImage } from '../image/codec.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { type ImageRecipe, recipeKey } from './recipe.ts';
 
+/** A picture that the model made, with all that is needed to make it again. */
 export class GeneratedImage implements RgbImage {
   readonly width: number;
   readonly height: number;

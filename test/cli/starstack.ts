@@ -30,6 +30,8 @@ export interface RunOptions {
 }
 
 export interface Installation {
+  /** Folder of the package. */
+  readonly package: string;
   /** Folder in which commands run. */
   readonly folder: string;
   /** The program's file. */
@@ -55,6 +57,9 @@ export function installStarstack(): Installation {
   }, 120_000);
   afterAll(() => rm(state.base, { recursive: true, force: true }));
   return {
+    get package() {
+      return state.base;
+    },
     get folder() {
       return path.join(state.base, 'work');
     },

@@ -10,8 +10,8 @@ import { picturePath, serve } from './serving.ts';
 
 const run = promisify(execFile);
 const page = await readFile(new URL('../../docs/server.md', import.meta.url), 'utf8');
-/** Indented lines that begin with curl, with the lines that a backslash joins to them. */
-const commands = page.match(/^ {4}curl(?:.*\\\n)*.*$/gm)!.map((text) => text.trim());
+/** Lines that begin with curl, with the lines that a backslash joins to them. */
+const commands = page.match(/^curl(?:.*\\\n)*.*$/gm)!.map((text) => text.trim());
 const withCurl = spawnSync('curl', ['--version']).status === 0;
 
 const serving = serve();

@@ -12,24 +12,23 @@ const square = z.strictObject({
 
 /** Options of every kind. */
 const common = {
-  /** Decides order, crops, flips and which of several captions is taken. */
-  seed: z.int().min(0).default(0),
-  /** False: the data's own order, every epoch. */
-  shuffle: z.boolean().default(true),
-  /** Samples in work or ready at a time; so many decoded pictures are in memory. */
-  prefetch: z.int().min(1).max(64).default(4),
-  /** Most pixels of a picture, checked on its header. */
-  maxPixels: z.int().min(1).default(33_000_000),
-  /** Shortest side of a picture, in pixels. */
-  minSide: z.int().min(1).default(1),
-  /** Most bytes of an encoded picture. */
+  seed: z.int().min(0).default(0).describe('Decides order, crops, flips and which of several captions is taken.'),
+  shuffle: z.boolean().default(true).describe("False: the data's own order, every epoch."),
+  prefetch: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('Samples in work or ready at a time; so many decoded pictures are in memory.'),
+  maxPixels: z.int().min(1).default(33_000_000).describe('Most pixels of a picture, checked on its header.'),
+  minSide: z.int().min(1).default(1).describe('Shortest side of a picture, in pixels.'),
   maxImageBytes: z
     .int()
     .min(1)
     .max(2 ** 30)
-    .default(64 * 2 ** 20),
-  /** Undefined: pictures keep their sizes. */
-  square: square.optional(),
+    .default(64 * 2 ** 20)
+    .describe('Most bytes of an encoded picture.'),
+  square: square.optional().describe('Makes them square. Default: pictures keep their sizes.'),
 };
 
 const key = z.string().min(1).max(256);
@@ -38,28 +37,27 @@ const path = z.string().min(1).max(4096);
 const folder = z.strictObject({
   kind: z.literal('folder'),
   folder: path,
-  /**
-   * Where captions are: `sidecar` (name.txt beside name.jpg), `captions.json` ({"name.jpg": "caption"}), or
-   * `metadata.jsonl` (Hugging Face imagefolder). `auto` takes metadata.jsonl or captions.json where it is there.
-   */
-  captions: z.enum(['auto', 'sidecar', 'captions.json', 'metadata.jsonl']).default('auto'),
-  /** Key of the caption in metadata.jsonl. */
-  captionKey: key.default('text'),
+  captions: z
+    .enum(['auto', 'sidecar', 'captions.json', 'metadata.jsonl'])
+    .default('auto')
+    .describe(
+      'Where captions are: `sidecar` (name.txt beside name.jpg), `captions.json` ({"name.jpg": "caption"}), or ' +
+        '`metadata.jsonl` (Hugging Face imagefolder). `auto` takes metadata.jsonl or captions.json where it is there.',
+    ),
+  captionKey: key.default('text').describe('Key of the caption in metadata.jsonl.'),
   ...common,
 });
 
 const lines = {
   kind: z.literal('jsonl'),
-  /** The JSON Lines file. */
-  file: path,
-  /** Folder that pictures lie in; the file's own unless given. */
-  folder: path.optional(),
-  /** Most bytes of a line. */
+  file: path.describe('The JSON Lines file.'),
+  folder: path.optional().describe("Folder that pictures lie in; the file's own unless given."),
   maxLineBytes: z
     .int()
     .min(1)
     .max(2 ** 28)
-    .default(2 ** 20),
+    .default(2 ** 20)
+    .describe('Most bytes of a line.'),
   ...common,
 };
 
@@ -68,31 +66,39 @@ const jsonl = z.strictObject({ ...lines, imageKey: key.default('image'), caption
 const webdataset = z.strictObject({
   kind: z.literal('webdataset'),
   folder: path,
-  /** Names with braces, as in `train-{0000..0099}.tar` or `{a,b}.tar`; every .tar file of the folder unless given. */
-  shards: path.optional(),
-  /** Samples that the order is mixed among; only where they lie is in memory. */
-  shuffleBuffer: z.int().min(1).max(100_000).default(2000),
-  /** Key of the caption where it comes as .json. */
-  captionKey: key.default('caption'),
+  shards: path
+    .optional()
+    .describe(
+      'Names with braces, as in `train-{0000..0099}.tar` or `{a,b}.tar`; every .tar file of the folder unless given.',
+    ),
+  shuffleBuffer: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(2000)
+    .describe('Samples that the order is mixed among; only where they lie is in memory.'),
+  captionKey: key.default('caption').describe('Key of the caption where it comes as .json.'),
   ...common,
 });
 
 const parquet = z.strictObject({
   kind: z.literal('parquet'),
   folder: path,
-  /** As for webdataset; every .parquet file of the folder unless given. */
-  files: path.optional(),
-  /** A column of bytes, or of `{bytes, path}` as Hugging Face writes it. */
-  imageColumn: key.default('image'),
+  files: path.optional().describe('As for webdataset; every .parquet file of the folder unless given.'),
+  imageColumn: key.default('image').describe('A column of bytes, or of `{bytes, path}` as Hugging Face writes it.'),
   captionColumn: key.default('caption'),
-  /** Row groups that the order is mixed among and that are held in memory, encoded. */
-  groupsAtOnce: z.int().min(1).max(64).default(2),
-  /** Most bytes of a row group, before and after decompression. */
+  groupsAtOnce: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(2)
+    .describe('Row groups that the order is mixed among and that are held in memory, encoded.'),
   maxGroupBytes: z
     .int()
     .min(1)
     .max(2 ** 31 - 1)
-    .default(2 ** 29),
+    .default(2 ** 29)
+    .describe('Most bytes of a row group, before and after decompression.'),
   ...common,
 });
 
@@ -102,13 +108,13 @@ export const imageTextSchema = z.discriminatedUnion('kind', [folder, jsonl, webd
 const tokens = z.strictObject({
   kind: z.literal('tokens'),
   folder: path,
-  /** Decides the order; that of a folder or of JSON Lines with as many samples is the same. */
-  seed: common.seed,
+  seed: common.seed.describe('Decides the order; that of a folder or of JSON Lines with as many samples is the same.'),
   shuffle: common.shuffle,
-  /** Samples in work or ready at a time. */
-  prefetch: z.int().min(1).max(64).default(16),
-  /** False: the files' SHA-256 is not compared when a training begins, only their sizes. */
-  verify: z.boolean().default(true),
+  prefetch: z.int().min(1).max(64).default(16).describe('Samples in work or ready at a time.'),
+  verify: z
+    .boolean()
+    .default(true)
+    .describe("False: the files' SHA-256 is not compared when a training begins, only their sizes."),
 });
 
 /** Captioned pictures, or their codes. */
@@ -126,10 +132,12 @@ export const editedSchema = z.discriminatedUnion('kind', [editPairsSchema, token
 
 export const conversationsSchema = z.strictObject({
   ...lines,
-  /** Key of the picture's path, or of a list of one. A record without it may have `images`, or no picture. */
-  imageKey: key.default('image'),
-  /** Key of the turns; `conversations` or `messages`, whichever a record has, unless given. */
-  conversationsKey: key.optional(),
+  imageKey: key
+    .default('image')
+    .describe("Key of the picture's path, or of a list of one. A record without it may have `images`, or no picture."),
+  conversationsKey: key
+    .optional()
+    .describe('Key of the turns; `conversations` or `messages`, whichever a record has, unless given.'),
 });
 
 /** What a caller may write: everything that has a default may be left out. */

@@ -15,48 +15,40 @@ export const worldProfileSchema = z.strictObject({
     .array(z.string().refine(isWorldClass, 'not a class of the world'))
     .min(2)
     .refine((names) => new Set(names).size === names.length, 'a class twice'),
-  /** A scene has one style. */
-  styles: z.array(z.enum(styles)).min(1),
-  /** Only each class's plainest sprite, or all of its sprites. */
-  sprites: z.enum(['plainest', 'all']),
+  styles: z.array(z.enum(styles)).min(1).describe('A scene has one style.'),
+  sprites: z.enum(['plainest', 'all']).describe("Only each class's plainest sprite, or all of its sprites."),
   colours: z.array(z.enum(colours)).min(2),
-  /** Chance that an object is tinted where the kind of scene does not decide it. */
-  colouredShare: share,
-  /** Objects' edges lie on multiples of 1/grid of the side. */
-  grid: z.int().min(2).max(64),
-  /** Objects' sides in units of 1/grid. */
+  colouredShare: share.describe('Chance that an object is tinted where the kind of scene does not decide it.'),
+  grid: z.int().min(2).max(64).describe("Objects' edges lie on multiples of 1/grid of the side."),
   sizes: z
     .array(z.strictObject({ cells: z.int().min(1), weight }))
     .min(1)
-    .refine((list) => weighs(list.map((size) => size.weight)), 'no weight'),
-  /** The most that two boxes may share, of the smaller one's area. */
-  maxOverlap: share,
-  /** How many objects counting and mixed scenes have; the other kinds have one or two. */
+    .refine((list) => weighs(list.map((size) => size.weight)), 'no weight')
+    .describe("Objects' sides in units of 1/grid."),
+  maxOverlap: share.describe("The most that two boxes may share, of the smaller one's area."),
   counts: z
     .array(z.strictObject({ count: z.int().min(2).max(6), weight }))
-    .refine((list) => weighs(list.map((size) => size.weight)), 'no weight'),
-  /** The mixture of kinds of scenes. */
+    .refine((list) => weighs(list.map((size) => size.weight)), 'no weight')
+    .describe('How many objects counting and mixed scenes have; the other kinds have one or two.'),
   kinds: z
     .strictObject({
-      /** One object. */
-      single: weight,
-      /** Two or more of one class, one sprite and one colour, nothing else. */
-      counting: weight,
-      /** Two classes in exactly one of GenEval's four relations. */
-      relation: weight,
-      /** Two classes in two colours. */
-      colours: weight,
-      /** Two or more of any. */
-      mixed: weight,
+      single: weight.describe('One object.'),
+      counting: weight.describe('Two or more of one class, one sprite and one colour, nothing else.'),
+      relation: weight.describe("Two classes in exactly one of GenEval's four relations."),
+      colours: weight.describe('Two classes in two colours.'),
+      mixed: weight.describe('Two or more of any.'),
     })
-    .refine((kinds) => weighs(Object.values(kinds)), 'no weight'),
-  /** Chance that a further object of a mixed scene is of a class that is there already. */
-  repeatShare: share,
-  /** How many times likelier a class is beside one of its own kind (`companionsOf`): POPE needs such habits. */
-  affinity: z.number().min(1),
+    .refine((kinds) => weighs(Object.values(kinds)), 'no weight')
+    .describe('The mixture of kinds of scenes.'),
+  repeatShare: share.describe('Chance that a further object of a mixed scene is of a class that is there already.'),
+  affinity: z
+    .number()
+    .min(1)
+    .describe(
+      'How many times likelier a class is beside one of its own kind (`companionsOf`): POPE needs such habits.',
+    ),
   background: z.strictObject({ colours: z.array(z.enum(colours)).min(2), gradientShare: share }),
-  /** Chance that an object is mirrored. */
-  flipShare: share,
+  flipShare: share.describe('Chance that an object is mirrored.'),
 });
 export type WorldProfile = z.infer<typeof worldProfileSchema>;
 
