@@ -3,6 +3,7 @@ import { cp } from 'node:fs/promises';
 import path from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isolationHeaders } from '../../src/server/studio-headers.ts';
 import { Star } from '../../src/tasks/star.ts';
 import { installStarstack } from '../cli/starstack.ts';
 import { browserFile } from '../contract/platforms.ts';
@@ -26,7 +27,7 @@ describe.skipIf(browserFile === undefined)(`react${noBrowser}`, () => {
       const { stdout } = await react.run('sh', ['-c', command]);
       for (const line of output) if (line !== '…') expect(stdout.split('\n')).toContain(line);
     }
-    server = await serveFolder(path.join(react.folder, 'dist'), true);
+    server = await serveFolder(path.join(react.folder, 'dist'), isolationHeaders);
     browser = await chromium.launch({ executablePath: browserFile!, args: ['--no-sandbox'] });
     page = await browser.newPage();
     page.setDefaultTimeout(45_000);
