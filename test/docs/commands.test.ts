@@ -45,7 +45,7 @@ async function runAll(page: string, commands: readonly ShownCommand[]): Promise<
 
 /** Fractions and seconds are measured anew each time; `…` stands for anything. */
 function sameLine(shown: string, written: string): boolean {
-  const measured = (line: string) => line.replace(/\d+\.\d+(e-?\d+)?|\d+(?= s\b)/g, '#');
+  const measured = (line: string) => line.replace(/\d+\.\d+(e-?\d+)?|\d+(?= (samples\/)?s\b)/g, '#');
   const parts = measured(shown)
     .split('…')
     .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
