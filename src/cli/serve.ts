@@ -39,6 +39,7 @@ export function serveCommand(): Command {
     { flags: '--max-body <MiB>', number: true },
     { flags: '--max-file <MiB>', number: true },
     { flags: '--max-pixels <n>', number: true },
+    { flags: '--training <dir>' },
     { flags: '--allow-host <name...>' },
     { flags: '--allow-origin <origin...>' },
     { flags: '--allow-image-origin <origin...>' },

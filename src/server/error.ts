@@ -90,6 +90,10 @@ export function serverErrorOf(error: unknown): ServerError {
 /** Errors of Fastify carry a status of their own. */
 function foreignError(error: unknown): ServerError {
   const { statusCode, code } = error as { statusCode?: unknown; code?: unknown };
+  // Of a file; without a code.
+  if (statusCode === 416) {
+    return new ServerError(416, 'invalid_request_error', 'range_not_satisfiable', 'the file has no such bytes');
+  }
   if (typeof code !== 'string' || typeof statusCode !== 'number' || statusCode >= 500) return internalError(error);
   if (statusCode === 413) {
     return payloadTooLarge('the body, a file in it, or the number of its parts is over the limit');

@@ -69,6 +69,10 @@ export function openApiDocument() {
       }),
       '/v1/chat/completions': post('Answer about pictures and text', 'An answer.', json(schemaOf(chatRequestSchema))),
       '/': get('The studio', 'A page that draws, edits and asks.', { 'text/html': { schema: { type: 'string' } } }),
+      '/training': get(
+        'List the stages of the training that is watched',
+        'Stages with the address of their log, `metrics.jsonl`, and of their preview sheets; none without --training.',
+      ),
       '/healthz': get('Is the process alive?', 'It is.'),
       '/readyz': get('Are requests answered?', 'They are.'),
       '/metrics': get('Metrics', "Prometheus' text format.", { 'text/plain': { schema: { type: 'string' } } }),

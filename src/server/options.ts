@@ -48,6 +48,13 @@ export const serverOptionsSchema = z.strictObject({
     .union([z.boolean(), z.string().min(1)])
     .default(true)
     .describe('The studio at /: false leaves it out, a folder serves another build of it. Default true.'),
+  training: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder of a training, --out of starstack train, whose logs and previews the studio shows. Default: none.',
+    ),
   allowHost: z
     .array(z.string().min(1))
     .default([])

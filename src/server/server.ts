@@ -20,6 +20,7 @@ import { openApiDocument } from './openapi.ts';
 import { bytesPerMebibyte, type ResolvedServerOptions, type ServerOptions, serverOptionsSchema } from './options.ts';
 import { answerEdit, answerGeneration } from './picture-routes.ts';
 import { addStudio } from './studio.ts';
+import { addTraining } from './training.ts';
 
 /** A line of the log. */
 export interface RequestRecord {
@@ -220,6 +221,7 @@ export class StarServer implements AsyncDisposable {
         param: 'model',
       });
     });
+    addTraining(app, context.options.training);
     if (context.options.studio !== false) addStudio(app, context.options.studio);
     for (const [route, answer] of Object.entries(workRoutes)) {
       app.post(route, async (request, reply) => {

@@ -44,8 +44,63 @@ describe('a server with a key', () => {
   });
 });
 
+describe('a server that watches a training', async () => {
+  const run = await mkdtemp(path.join(tmpdir(), 'starstack-run-'));
+  await mkdir(path.join(run, 'generation', 'previews'), { recursive: true });
+  await mkdir(path.join(run, 'model'));
+  await writeFile(path.join(run, 'generation', 'metrics.jsonl'), '{"step":1}\n');
+  await writeFile(path.join(run, 'generation', 'previews', 'step-00000500.png'), 'a sheet');
+  await writeFile(path.join(run, 'generation', 'state.json'), '{}');
+  await writeFile(path.join(run, 'model', 'weights.safetensors'), 'weights');
+  afterAll(() => rm(run, { recursive: true, force: true }));
+  const serving = serve({ studio: false, training: run, apiKey: 'a-long-secret' });
+  const get = (route: string, headers: Record<string, string> = {}) =>
+    fetch(`${serving.url}${route}`, { headers: { authorization: 'Bearer a-long-secret', ...headers } });
+
+  test('lists its stages, and gives their logs and sheets', async () => {
+    expect(await (await get('/training')).json()).toMatchObject({
+      object: 'list',
+      data: [
+        {
+          stage: 'generation',
+          log: '/training/generation/metrics.jsonl',
+          previews: [{ step: 500, picture: '/training/generation/previews/step-00000500.png' }],
+        },
+      ],
+    });
+    expect(await (await get('/training/generation/previews/step-00000500.png')).text()).toBe('a sheet');
+    const rest = await get('/training/generation/metrics.jsonl', { range: 'bytes=7-' });
+    expect([rest.status, await rest.text(), rest.headers.get('content-range')]).toEqual([
+      206,
+      ':1}\n',
+      'bytes 7-10/11',
+    ]);
+    expect((await get('/training/generation/metrics.jsonl', { range: 'bytes=11-' })).status).toBe(416);
+  });
+
+  test('gives nothing else of the folder away, and nothing without the key', async () => {
+    for (const name of [
+      'generation/state.json',
+      'model/weights.safetensors',
+      'generation/',
+      'generation/previews/',
+      'generation/..%2fmodel%2fweights.safetensors',
+      '..%2f..%2fetc%2fpasswd',
+    ]) {
+      expect([400, 403, 404], name).toContain((await get(`/training/${name}`)).status);
+    }
+    expect((await fetch(`${serving.url}/training`)).status).toBe(401);
+    expect((await fetch(`${serving.url}/training/generation/metrics.jsonl`)).status).toBe(401);
+  });
+});
+
 describe('a server without the studio', () => {
   const serving = serve({ studio: false });
+
+  test('watches no training unless it is told to', async () => {
+    expect(await (await fetch(`${serving.url}/training`)).json()).toEqual({ object: 'list', data: [] });
+    expect((await fetch(`${serving.url}/training/generation/metrics.jsonl`)).status).toBe(404);
+  });
 
   test('has nothing at /', async () => {
     const answer = await fetch(serving.url);

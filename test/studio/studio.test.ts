@@ -1,5 +1,5 @@
 /** A walk through the studio with the packaged model. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
@@ -219,6 +219,35 @@ describe.skipIf(chromiumPath === undefined)(`studio${chromiumPath === undefined 
         await page.getByText('Step 100', { exact: true }).waitFor();
         await expectAccessible(page);
         expect(opened.faults).toEqual([]);
+      },
+      minute,
+    );
+
+    test(
+      'is watched on the server as it grows',
+      async () => {
+        const run = await mkdtemp(path.join(tmpdir(), 'starstack-watched-'));
+        try {
+          const stage = path.join(run, 'generation');
+          const line = (step: number) =>
+            `${JSON.stringify({ step, kind: 'step', loss: 5 - step, learning_rate: 1 })}\n`;
+          await mkdir(stage);
+          await writeFile(path.join(stage, 'metrics.jsonl'), line(1) + line(2));
+          await cp(path.join(folder, 'previews'), path.join(stage, 'previews'), { recursive: true });
+          const page = await opened.open(await opened.serve({ training: run }));
+          await page.getByText('Training', { exact: true }).click();
+          await page.getByText('2 steps', { exact: true }).waitFor();
+          await page.getByText('Step 200', { exact: true }).waitFor();
+          await appendFile(path.join(stage, 'metrics.jsonl'), line(3));
+          await page.getByText('3 steps', { exact: true }).waitFor();
+          // Another training begins in the folder, with a shorter log.
+          await writeFile(path.join(stage, 'metrics.jsonl'), line(1));
+          await page.getByText('1 step', { exact: true }).waitFor();
+          await expectAccessible(page);
+          expect(opened.faults).toEqual([]);
+        } finally {
+          await rm(run, { recursive: true, force: true });
+        }
       },
       minute,
     );

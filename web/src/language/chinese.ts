@@ -154,6 +154,7 @@ export const chinese: Messages = {
 
   trainingTitle: '训练过程',
   trainingText: '打开某阶段的文件夹或其 metrics.jsonl。数据不会离开这台电脑。',
+  onServer: '此服务器正在查看的训练',
   dropFolder: '或把文件夹拖放到这里',
   openFolder: '打开文件夹',
   openLog: '打开 metrics.jsonl',

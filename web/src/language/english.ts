@@ -168,6 +168,7 @@ export const english = {
   // Training
   trainingTitle: 'Training runs',
   trainingText: 'Open the folder of a stage, or its metrics.jsonl. Nothing leaves this computer.',
+  onServer: 'Watched by this server',
   dropFolder: 'Or drop the folder here',
   openFolder: 'Open a folder',
   openLog: 'Open metrics.jsonl',
@@ -182,7 +183,7 @@ export const english = {
   chartAria: (name: string, from: string, to: string) => `${name}: from ${from} to ${to}`,
   chartEmpty: 'No finite values of this in the log.',
   step: 'Step',
-  steps: (count: number) => `${count} steps`,
+  steps: (count: number) => (count === 1 ? '1 step' : `${count} steps`),
   linesSkipped: (count: number) => `${count} lines could not be read and are left out.`,
   previews: 'Previews',
   previewStep: 'Preview at step',

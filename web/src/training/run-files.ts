@@ -2,7 +2,7 @@
 
 export interface Preview {
   readonly step: number;
-  readonly picture: File;
+  readonly picture: () => Promise<Blob>;
 }
 
 export interface RunFiles {
@@ -14,9 +14,9 @@ export interface RunFiles {
 const sheetName = /^step-(\d{8})\.png$/;
 
 export function runFilesOf(files: readonly File[]): RunFiles {
-  const previews = files.flatMap((picture) => {
-    const step = sheetName.exec(picture.name)?.[1];
-    return step === undefined ? [] : [{ step: Number(step), picture }];
+  const previews = files.flatMap((file) => {
+    const step = sheetName.exec(file.name)?.[1];
+    return step === undefined ? [] : [{ step: Number(step), picture: async () => file }];
   });
   return {
     log: files.find(({ name }) => name.endsWith('.jsonl')),

@@ -1,0 +1,62 @@
+/** The logs and preview sheets of a training over HTTP, while it runs: what the studio's training view shows. */
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import fastifyStatic from '@fastify/static';
+import type { FastifyInstance } from 'fastify';
+
+/** A stage of the training as `/training` lists it. */
+interface ListedStage {
+  readonly stage: string;
+  /** Address of its `metrics.jsonl`; a range of bytes can be asked for. */
+  readonly log: string;
+  /** When the log was written last, in ISO 8601. */
+  readonly modified: string;
+  /** Preview sheets by rising step. */
+  readonly previews: readonly { readonly step: number; readonly picture: string }[];
+}
+
+const sheetName = /^step-(\d{8})\.png$/;
+/** What of the folder is given away: nothing of weights or checkpoints. */
+const givenAway = /^\/[a-z]+\/(metrics\.jsonl|previews\/step-\d{8}\.png)$/;
+
+/** @param folder of `starstack train --out`, or undefined for none; it may be empty yet. */
+export function addTraining(app: FastifyInstance, folder: string | undefined): void {
+  app.get('/training', async () => ({ object: 'list', data: folder === undefined ? [] : await stagesIn(folder) }));
+  if (folder === undefined) return;
+  void app.register(fastifyStatic, {
+    root: path.resolve(folder),
+    prefix: '/training/',
+    decorateReply: false,
+    index: false,
+    allowedPath: (name) => givenAway.test(name),
+    maxAge: 0,
+    setHeaders: (reply) => reply.setHeader('x-content-type-options', 'nosniff'),
+  });
+}
+
+/** Stages that have a log, the one written last first. */
+async function stagesIn(folder: string): Promise<ListedStage[]> {
+  const found: ListedStage[] = [];
+  for (const stage of (await namesIn(folder)).filter((name) => /^[a-z]+$/.test(name))) {
+    const log = await stat(path.join(folder, stage, 'metrics.jsonl')).catch(() => undefined);
+    if (!log?.isFile()) continue;
+    const sheets = await namesIn(path.join(folder, stage, 'previews'));
+    found.push({
+      stage,
+      log: `/training/${stage}/metrics.jsonl`,
+      modified: log.mtime.toISOString(),
+      previews: sheets
+        .flatMap((name) => {
+          const step = sheetName.exec(name)?.[1];
+          return step === undefined ? [] : [{ step: Number(step), picture: `/training/${stage}/previews/${name}` }];
+        })
+        .sort((a, b) => a.step - b.step),
+    });
+  }
+  return found.sort((a, b) => b.modified.localeCompare(a.modified));
+}
+
+/** What a folder that is not there holds is nothing: a training may begin after the server. */
+async function namesIn(folder: string): Promise<string[]> {
+  return await readdir(folder).catch(() => []);
+}
