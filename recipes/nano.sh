@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # STAR nano from nothing: every stage in order. Each goes on where it was stopped.
 #   recipes/nano.sh [FOLDER]       default: out/nano
-# Not yet run from the beginning in this order. Speeds are those of single stages on one core with AVX-512 beside another
-# training (docs/LOG.md); memory is the process's.
+# Not yet run from the beginning in this order: minutes are those of the recipe's steps at the speed that each stage was measured
+# at, on two cores with AVX-512 and nothing beside; memory is the process's.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-out/nano}
@@ -11,11 +11,11 @@ stage() {
 }
 
 npm --prefix "$root" run --silent build
-stage semantic      # the encoder learns what is where, in which colour, style and number; 10 steps a second
-stage tokenizer     # pictures to 64 codes and back; 1.6 steps a second, 1 GB
-stage understanding # the base learns to read, see and answer; 2.4 steps a second, 1 GB
-stage adapter       # codes so that the base can read them; 9 steps a second on two cores
-stage generation    # the stack learns to draw on the frozen base; on two cores 4 steps a second
-stage autoencoder   # pictures of 128 pixels to latents and back, for the diffusion decoder
-stage alignment     # codes to pictures of 128 pixels, in few steps
-stage instruction   # and to edit
+stage semantic      # the encoder learns what is where, in which colour, style and number; 13 minutes
+stage tokenizer     # pictures to 64 codes and back; 64 minutes, 1 GB
+stage understanding # the base learns to read, see and answer; 83 minutes, 1 GB
+stage adapter       # codes so that the base can read them; 4 minutes
+stage generation    # the stack learns to draw on the frozen base; 175 minutes
+stage autoencoder   # pictures of 128 pixels to latents and back, for the diffusion decoder; 38 minutes, 1 GB
+stage alignment     # codes to pictures of 128 pixels, in few steps; not measured
+stage instruction   # and to edit; 67 minutes
