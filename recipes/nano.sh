@@ -14,7 +14,7 @@ npm --prefix "$root" run --silent build
 stage semantic      # the encoder learns what is where, in which colour, style and number; 13 minutes
 stage tokenizer     # pictures to 64 codes and back; 64 minutes, 1 GB
 stage understanding # the base learns to read, see and answer; 83 minutes, 1 GB
-stage adapter       # codes so that the base can read them; 4 minutes
+stage adapter       # codes so that the base can read them; 7 minutes
 stage generation    # the stack learns to draw on the frozen base; 175 minutes
 stage autoencoder   # pictures of 128 pixels to latents and back, for the diffusion decoder; 38 minutes, 1 GB
 stage alignment     # codes to pictures of 128 pixels, in few steps; not measured
