@@ -338,6 +338,35 @@ describe('cond', () => {
     expect(operatorsOf(branches[1]!)).toEqual(['Add', 'Add', 'Cast', 'Mul', 'Sin']);
   });
 
+  it('has copies of its own of the weights that it alone uses inside of a loop', async () => {
+    const files = {
+      'w.bin': new Uint8Array(Float32Array.of(1, 2, 3, 4, 0.5, -1, 2, 0.25).buffer),
+      'whole.bin': Uint8Array.of(1, 255, 0, 2),
+    };
+    const at = (offset: number) => ({ file: 'w.bin', offset, byteLength: 16 });
+    const alone = weight('alone', 'float32', [2, 2], at(0));
+    const shared = weight('shared', 'float32', [2, 2], at(16));
+    const short = cast(weight('short', 'int8', [2, 2], { file: 'whole.bin', offset: 0, byteLength: 4 }), 'float32');
+    const rows = input('rows', 'float32', ['n', 2]);
+    const { states } = loop({ turns: 3, states: [{ name: 's', initial: rows }] }, (turn, s) => {
+      const [next] = cond(greater(turn, scalar('int64', 0)), {
+        whenTrue: () => [matmul(matmul(s!, alone, { transposeB: true }), short, { transposeB: true })],
+        whenFalse: () => [matmul(s!, shared)],
+      });
+      return { states: [next!] };
+    });
+    const outputs = { s: states[0]!, other: matmul(rows, shared) };
+    const feeds = { rows: numericArray([1, 2], [0.5, -0.25]) };
+    const { program } = await checkProgram([rows], outputs, feeds, { files });
+    const whole = graphOf(program);
+    const [whenTrue, whenFalse] = innerGraphsOf(innerGraphsOf(whole)[0]!);
+    expect(operatorsOf(whenTrue!)).toEqual(['Cast', 'Concat', 'FusedMatMul', 'FusedMatMul']);
+    expect(operatorsOf(whenFalse!)).toEqual(['MatMul']);
+    expect(operatorsOf(whole)).toEqual(['Loop', 'MatMul']);
+    // onnxruntime-web reads files for the program's own weights alone.
+    expect(whole.initializer.filter(({ externalData }) => externalData.length > 0)).toHaveLength(3);
+  });
+
   it('holds a loop in one branch, which reads the outer sizes', async () => {
     const [y] = cond(flag, {
       whenTrue: () => [
