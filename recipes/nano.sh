@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # STAR nano from nothing: every stage in order. Each goes on where it was stopped.
 #   recipes/nano.sh [FOLDER]       default: out/nano
-# Not yet run from the beginning in this order: minutes are those of the recipe's steps at the speed that each stage was measured
-# at, on two cores with AVX-512 and nothing beside; memory is the process's.
+# Not yet run from the beginning in this order: minutes are an estimate, of the recipe's steps at the speed that each stage showed on
+# two cores with AVX-512, some beside other work; memory is the process's.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-out/nano}

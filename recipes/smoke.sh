@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole chain on the smallest model: train every stage, draw, edit, ask.
+# The whole chain on the smallest model: train every stage but the diffusion decoder's, draw, edit, ask.
 #   recipes/smoke.sh [FOLDER]      default: a temporary one
 # STARSTACK names the program; default: the built one of this clone.
 set -euo pipefail

@@ -17,7 +17,9 @@ const studio: UserConfig = {
     modulePreload: { polyfill: false },
   },
   // For `npx vite web`: a page that reloads itself, in front of `starstack serve`.
-  server: { proxy: { '/v1': 'http://127.0.0.1:8080', '/readyz': 'http://127.0.0.1:8080' } },
+  server: {
+    proxy: Object.fromEntries(['/v1', '/readyz', '/training'].map((route) => [route, 'http://127.0.0.1:8080'])),
+  },
   logLevel: 'warn',
 };
 

@@ -22,6 +22,7 @@ export function useStar(url: string) {
   useEffect(() => {
     const leaving = new AbortController();
     const { signal } = leaving;
+    tell({ phase: 'loading', done: 0 });
     const loading = Star.load(url, {
       signal,
       onProgress: ({ loadedBytes, totalBytes }) => tell({ done: loadedBytes / totalBytes }),
@@ -34,6 +35,7 @@ export function useStar(url: string) {
       .catch((error: Error) => signal.aborted || tell({ phase: 'failed', fault: error.message }));
     return () => {
       leaving.abort();
+      work.current?.abort();
       loading.then((loaded) => loaded.dispose()).catch(() => {});
     };
   }, [url]);

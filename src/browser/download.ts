@@ -137,7 +137,8 @@ async function fetchFile(
   const bytes = new Uint8Array(size);
   let done = 0;
   const reader = response.body.getReader();
-  for (let step = await reader.read(); !step.done; step = await reader.read()) {
+  const read = () => reachable(url, signal ?? undefined, () => reader.read());
+  for (let step = await read(); !step.done; step = await read()) {
     const { value } = step;
     if (done + value.length > size) {
       await reader.cancel();
@@ -154,17 +155,21 @@ async function fetchFile(
   return new Blob([bytes]);
 }
 
-async function reach(url: string, init: RequestInit): Promise<Response> {
+function reach(url: string, init: RequestInit): Promise<Response> {
+  return reachable(url, init.signal ?? undefined, () => fetch(url, init));
+}
+
+/** What the network gives; where it gives nothing, or breaks off, an error of ours. */
+async function reachable<Value>(
+  url: string,
+  signal: AbortSignal | undefined,
+  ask: () => Promise<Value>,
+): Promise<Value> {
   try {
-    return await fetch(url, init);
+    return await ask();
   } catch (cause) {
-    if (init.signal?.aborted) throw init.signal.reason;
-    throw new BrowserError(
-      'model_unreachable',
-      `${url}: expected an answer of its server, got none (${String(cause)})`,
-      {
-        url,
-      },
-    );
+    if (signal?.aborted) throw signal.reason;
+    const message = `${url}: expected an answer of its server, got none (${String(cause)})`;
+    throw new BrowserError('model_unreachable', message, { url });
   }
 }

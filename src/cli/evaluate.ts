@@ -26,7 +26,13 @@ import { resizeImage } from '../image/resize.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { saveImage } from '../image/save.ts';
 import { chooseDiffusion, diffusionSettings, drawDiffusion } from '../tasks/draw-diffusion.ts';
-import { parseOptions, parsePictureOptions, pictureOptionsSchema, samplingDefaults } from '../tasks/options.ts';
+import {
+  diffusionOptionNames,
+  parseOptions,
+  parsePictureOptions,
+  pictureOptionsSchema,
+  samplingDefaults,
+} from '../tasks/options.ts';
 import { decodeCodes, encodeCodes, toImages } from '../tasks/pictures.ts';
 import { Star } from '../tasks/star.ts';
 import { drain } from '../tasks/task.ts';
@@ -378,7 +384,11 @@ async function decoder(bench: Bench): Promise<Report> {
         return (await drain(drawing)).pictures![0]!;
       },
       edit: async (decoder, source, instruction, each) => {
-        const { images } = await star.edit(source, instruction, { ...bench.options, decoder, seed: each });
+        // The VQ decoder refuses what the diffusion decoder alone takes.
+        const given = Object.entries(bench.options).filter(
+          ([name]) => decoder === 'diffusion' || !(diffusionOptionNames as readonly string[]).includes(name),
+        );
+        const { images } = await star.edit(source, instruction, { ...Object.fromEntries(given), decoder, seed: each });
         return images[0]!;
       },
     },

@@ -77,14 +77,14 @@ export async function startBrowserRuntime(
       const why = requested === 'webgpu' ? 'WebGPU was asked for' : 'This browser has a GPU';
       return { runtime: await start('webgpu', `${why}, and a program ran on it.`), warnings };
     } catch (error) {
-      problem = messageOf(error);
+      problem = messageOf(error).replace(/\.$/, '');
     }
   }
   if (requested === 'webgpu') throw webGpuUnavailable(problem);
   return startOnCpu(problem);
 
   async function startOnCpu(problem: string): Promise<StartedRuntime> {
-    return { runtime: await start('cpu', `WebGPU cannot be used: ${problem.replace(/\.$/, '')}.`), warnings };
+    return { runtime: await start('cpu', `WebGPU cannot be used: ${problem}.`), warnings };
   }
 }
 

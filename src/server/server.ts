@@ -20,7 +20,7 @@ import { openApiDocument } from './openapi.ts';
 import { bytesPerMebibyte, type ResolvedServerOptions, type ServerOptions, serverOptionsSchema } from './options.ts';
 import { answerEdit, answerGeneration } from './picture-routes.ts';
 import { addStudio } from './studio.ts';
-import { addTraining } from './training.ts';
+import { addTraining, requireFolder } from './training.ts';
 
 /** A line of the log. */
 export interface RequestRecord {
@@ -91,6 +91,7 @@ export class StarServer implements AsyncDisposable {
    */
   static async listen(options: ServerOptions, load: () => Promise<Star>, hooks: ServerHooks = {}): Promise<StarServer> {
     const resolved = parseOptions(serverOptionsSchema, options, 'serve');
+    await requireFolder(resolved.training);
     const server = new StarServer(resolved, load, hooks);
     try {
       await server.#app.listen({ host: resolved.host, port: resolved.port });

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
+import { TaskError } from '../tasks/error.ts';
 
 /** A stage of the training as `/training` lists it. */
 interface ListedStage {
@@ -32,6 +33,21 @@ export function addTraining(app: FastifyInstance, folder: string | undefined): v
     maxAge: 0,
     setHeaders: (reply) => reply.setHeader('x-content-type-options', 'nosniff'),
   });
+}
+
+/**
+ * A folder that is not there yet is taken: the training may begin later.
+ * @throws TaskError `option_invalid` for what is there and is none, or cannot be looked at
+ */
+export async function requireFolder(training: string | undefined): Promise<void> {
+  if (training === undefined) return;
+  const found = await stat(training).then(
+    (entry) => (entry.isDirectory() ? undefined : 'a file'),
+    (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : String(error.code)),
+  );
+  if (found === undefined) return;
+  const message = `serve: option training: expected a folder, as --out of starstack train, got ${found}: ${training}`;
+  throw new TaskError('option_invalid', message, { option: 'training' });
 }
 
 /** Stages that have a log, the one written last first. */

@@ -60,12 +60,14 @@ const diffusionOptions = {
   imageGuidance: guidance
     .optional()
     .describe(
-      'How much it heeds the tokens, or in an edit the source; 1 is off. Default 1.05 to generate, 1.8 to edit; 1 with a ' +
+      'How much it heeds the tokens, or in an edit the source (a small one both); 1 is off. Default 1.05 to generate, 1.8 to edit; 1 with a ' +
         'small one.',
     ),
   vqGuidance: guidance
     .optional()
-    .describe('How much the diffusion decoder heeds the tokens of an edit; 0 is off. Not for generating. Default 1.'),
+    .describe(
+      'How much the diffusion decoder heeds the tokens of an edit; 0 is off. Not for generating. Default 1; 0 with a small one, which is told tokens and source together.',
+    ),
   guidanceWindow: guidanceWindow.describe(
     'When the diffusion guidance holds: in step s of n if from < s/n < to, so 0,1 leaves out the last. Default 0,1.',
   ),

@@ -53,25 +53,27 @@ test('300 pictures in a row leave its memory as it was', async () => {
     const text = await (await fetch(`${url}/metrics`)).text();
     return Number(/^process_resident_memory_bytes (\d+)$/m.exec(text)?.[1]) / 2 ** 20;
   };
-  /** Draws so many pictures and gives the largest memory after one of them, in MiB. */
+  /** Draws so many pictures and gives the median of the memory after each of them, in MiB. */
   const draw = async (count: number) => {
-    let largest = 0;
+    const seen: number[] = [];
     for (let seed = 0; seed < count; seed++) {
       const { data } = await client.images.generate({ prompt: 'a plum', ...{ seed } });
       expect(data).toHaveLength(1);
-      largest = Math.max(largest, await resident());
+      seen.push(await resident());
     }
-    return largest;
+    return seen.sort((a, b) => a - b)[Math.floor(count / 2)]!;
   };
   // Until then the engine's arenas and the compiler's code still grow.
-  const early = await draw(100);
+  await draw(50);
+  const early = await draw(50);
   await draw(150);
   const late = await draw(50);
-  console.log(`resident memory: ${early.toFixed(0)} MiB after 100 pictures, ${late.toFixed(0)} MiB after 300`);
-  expect(late).toBeLessThan(1.1 * early);
+  console.log(`resident memory: ${early.toFixed(1)} MiB after 100 pictures, ${late.toFixed(1)} MiB after 300`);
+  // Asked are 10 %; it moves by some 4 to 8 MiB.
+  expect(late).toBeLessThan(early + 16);
   child.kill('SIGTERM');
   expect(await exit).toEqual([0, null]);
-}, 180_000);
+}, 600_000);
 
 test('a model that is not there ends it with a line', async () => {
   const { code, stderr, stdout } = await starstack.run(['serve', '--port', '0', '--model', 'nowhere']);

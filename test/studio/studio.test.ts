@@ -208,7 +208,7 @@ describe.skipIf(chromiumPath === undefined)(`studio${chromiumPath === undefined 
         for (const name of ['Loss', 'Learning rate', 'Samples per second', 'held out loss']) {
           await page.getByRole('heading', { name, exact: true }).waitFor();
         }
-        await page.getByText('1 lines could not be read').waitFor();
+        await page.getByText('1 line could not be read').waitFor();
         const loss = page.getByRole('slider', { name: /^Loss/ });
         await loss.focus();
         await page.keyboard.press('Home');

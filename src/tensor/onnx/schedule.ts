@@ -2,9 +2,9 @@
  * Decides where in a program each node is computed. A node used in a loop's body that does not depend on the loop is
  * computed once before it; a node used only in a branch is computed only when the branch is taken, unless it hangs on
  * weights and constants alone, which ONNX Runtime folds when the program is loaded. Those stand in the program, or in the branch
- * of a loop that alone uses them: ONNX Runtime 1.30 repacks a matrix for its kernel when it lies in the graph of the product or in
+ * inside of a loop that alone uses them: ONNX Runtime 1.30 repacks a matrix for its kernel when it lies in the graph of the product or in
  * the one around it, not further out, and a product of two rows with a matrix that is not repacked takes twice as long. Weights
- * themselves are always the program's: onnxruntime-web finds those of an inner graph in no file.
+ * and constants themselves are always the program's: onnxruntime-web finds weights of an inner graph in no file.
  */
 import { type Dim, dimTerms, type Shape } from '../dimension.ts';
 import { TensorError } from '../error.ts';
@@ -72,7 +72,10 @@ export function schedule(inputs: readonly Tensor[], outputs: readonly Tensor[]):
     let place = chosen.get(node)!;
     if (varies) {
       while (place.scope?.kind === 'loop' && !scopes.has(place.scope)) place = place.parent!;
-    } else if (place.depth < 2) place = program;
+    } else {
+      while (place.scope?.kind === 'loop') place = place.parent!;
+      if (place.depth < 2) place = program;
+    }
     chosen.set(node, place);
     for (const subgraph of subgraphsOf(node)) {
       const inner: Place = { scope: subgraph.scope, parent: place, depth: place.depth + 1, nodes: [] };

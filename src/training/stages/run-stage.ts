@@ -196,6 +196,7 @@ async function taskOf(
         throw new TrainingError('training_option_invalid', message);
       }
       if (data) refuseWords(stage, settings);
+      if (data) refusePlans(stage, plans, 'data of your own');
       const samples =
         data && editData
           ? await realInstructions(data, editData, { seed, size, batch, edits, count, fits, fitsEdit, tokenizer })
@@ -220,6 +221,12 @@ function pictureSettings({
   smoothing,
 }: Omit<PictureRecipe, 'batch' | 'promptTokens' | 'captions' | 'heldOut'>) {
   return { captionDropout, seed, start, train, wordWeight, smoothing };
+}
+
+function refusePlans(stage: StageName, plans: number, beside: string): void {
+  if (plans === 0) return;
+  const message = `${stage}: plans is ${plans} with ${beside}: expected 0, plans tell edits of the closed world`;
+  throw new TrainingError('training_option_invalid', message);
 }
 
 function refuseWords(stage: StageName, { wordWeight }: { readonly wordWeight: number }): void {
@@ -266,6 +273,8 @@ async function alignmentData(
   if (edits > 0 && (data === undefined) !== (editData === undefined)) {
     throw refusal('expected both data and editData, or neither for the closed world');
   }
+  if (data) refusePlans('alignment', plans, 'data of your own');
+  if (edits === 0) refusePlans('alignment', plans, 'no edits');
   const real = { seed, size, count: heldOut, fits: () => undefined };
   if (data && editData) {
     return realInstructions(data, editData, { ...real, batch, edits, fitsEdit: () => undefined });

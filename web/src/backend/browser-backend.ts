@@ -9,6 +9,7 @@ import {
   type EditOptions,
   Star,
 } from '../../../src/browser.ts';
+import { ConfigError } from '../../../src/models/config-error.ts';
 import { optionNameOf } from '../../../src/tasks/field-names.ts';
 import { describeFolder } from '../../../src/tasks/model-description.ts';
 import { isPreviewDue } from '../../../src/tasks/preview-pace.ts';
@@ -204,7 +205,9 @@ function failureOf(error: unknown, signal: AbortSignal): BackendError {
     return new BackendError('refused', message, { cause: error, ...(param === undefined ? {} : { setting: param }) });
   }
   const message = error instanceof Error ? error.message : String(error);
-  const fetching = error instanceof BrowserError && error.code !== 'browser_insecure_context';
+  // What a site answers in place of a model's files is no configuration.
+  const fetching =
+    error instanceof ConfigError || (error instanceof BrowserError && error.code !== 'browser_insecure_context');
   return new BackendError(fetching ? 'download' : 'engine', message, { cause: error });
 }
 

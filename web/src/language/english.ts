@@ -184,7 +184,8 @@ export const english = {
   chartEmpty: 'No finite values of this in the log.',
   step: 'Step',
   steps: (count: number) => (count === 1 ? '1 step' : `${count} steps`),
-  linesSkipped: (count: number) => `${count} lines could not be read and are left out.`,
+  linesSkipped: (count: number) =>
+    count === 1 ? '1 line could not be read and is left out.' : `${count} lines could not be read and are left out.`,
   previews: 'Previews',
   previewStep: 'Preview at step',
   noLog: 'No metrics.jsonl and no previews were found in this folder.',

@@ -37,42 +37,65 @@ export async function serverStages(ask: Ask): Promise<ServerStage[]> {
 
 function previewOf({ step, picture }: Readonly<Record<string, unknown>>, ask: Ask): Preview[] {
   if (typeof step !== 'number' || typeof picture !== 'string') return [];
-  return [{ step, picture: async () => (await ask(picture)).blob() }];
+  let asked: Promise<Blob> | undefined;
+  // Asked for once; what failed may be asked for again.
+  const once = () => {
+    asked ??= ask(picture).then((answer) => answer.blob());
+    asked.catch(() => {
+      asked = undefined;
+    });
+    return asked;
+  };
+  return [{ step, picture: once }];
 }
 
-/** A log that grows: each reading asks for what came after the last one. */
+/**
+ * A log that grows: each reading asks for what came after the last one, from the last whole line on. Where that line is another
+ * one, a training that went on from an earlier step, or another training, has written the log anew.
+ */
 export class GrowingLog {
   readonly #address: string;
   readonly #ask: Ask;
-  readonly #decoder = new TextDecoder();
-  #bytes = 0;
-  #text = '';
+  /** Whole lines. */
+  #known: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   constructor(address: string, ask: Ask) {
     this.#address = address;
     this.#ask = ask;
   }
 
-  /** All of it so far; undefined where nothing came since the last reading. */
+  /** All whole lines so far; undefined where nothing came since the last reading. One reading at a time. */
   async read(): Promise<string | undefined> {
-    // The last byte is asked for again: a range beyond the end is refused, and so is told from a log that stands still.
-    const from = Math.max(0, this.#bytes - 1);
+    const from = lineBefore(this.#known, this.#known.length - 1);
     const answer = await this.#ask(this.#address, from > 0 ? { range: `bytes=${from}-` } : {});
-    const bytes = answer.status === rangeRefused ? undefined : new Uint8Array(await answer.arrayBuffer());
-    if (from > 0 && answer.status === partial && bytes) {
-      if (bytes.length === 1) return undefined;
-      return this.#add(bytes.subarray(1));
+    const refused = answer.status === rangeRefused;
+    const bytes = refused ? undefined : new Uint8Array(await answer.arrayBuffer());
+    const line = this.#known.subarray(from);
+    const same = bytes !== undefined && line.every((byte, at) => bytes[at] === byte);
+    if (refused || (answer.status === partial && !same)) {
+      // An empty file refuses any range.
+      if (from === 0) return undefined;
+      this.#known = new Uint8Array(0);
+      return await this.read();
     }
-    // Shorter than what was read: another training writes there now.
-    this.#bytes = 0;
-    this.#text = '';
-    this.#decoder.decode();
-    return bytes ? this.#add(bytes) : await this.read();
+    const whole = answer.status === partial ? joined(this.#known.subarray(0, from), bytes!) : bytes!;
+    const end = lineBefore(whole, whole.length);
+    if (same && end === this.#known.length) return undefined;
+    this.#known = whole.slice(0, end);
+    return new TextDecoder().decode(this.#known);
   }
+}
 
-  #add(bytes: Uint8Array): string {
-    this.#bytes += bytes.length;
-    this.#text += this.#decoder.decode(bytes, { stream: true });
-    return this.#text;
-  }
+/** Where the line begins that ends at `end`: after the line break before it. */
+function lineBefore(bytes: Uint8Array, end: number): number {
+  return end <= 0 ? 0 : bytes.lastIndexOf(lineBreak, end - 1) + 1;
+}
+
+const lineBreak = 10;
+
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }
