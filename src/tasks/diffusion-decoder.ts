@@ -22,7 +22,7 @@ import {
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
 import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
-import { declareVaeDecoder, declareVaeEncoder } from '../models/lumina2/vae.ts';
+import { declareVae } from '../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
 import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-programs.ts';
 import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
@@ -110,11 +110,11 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
     },
     vae: {
       config: vae,
-      weights: await openPartWeights(
-        parts.vae,
-        (declare) => [declareVaeEncoder(declare, vae), declareVaeDecoder(declare, vae)],
-        { files, folder: folder.folder, overlay: overlay('vae') },
-      ),
+      weights: await openPartWeights(parts.vae, (declare) => declareVae(declare, vae), {
+        files,
+        folder: folder.folder,
+        overlay: overlay('vae'),
+      }),
     },
     textEncoder: reader,
     tokenizer,

@@ -3,14 +3,7 @@
  * weights are those of diffusers' `train_autoencoderkl.py`, without the discriminator): pictures come back, latents stay near
  * the standard normal distribution, and, where asked for, what the semantic encoder sees in both is alike.
  */
-import {
-  declareVaeDecoder,
-  declareVaeEncoder,
-  drawLatents,
-  type Posterior,
-  vaeDecode,
-  vaeEncode,
-} from '../models/lumina2/vae.ts';
+import { declareVae, drawLatents, type Posterior, vaeDecode, vaeEncode } from '../models/lumina2/vae.ts';
 import type { VaeConfig } from '../models/lumina2/vae-config.ts';
 import { overlayPrefixes } from '../models/lumina2/weights.ts';
 import { smartResize } from '../models/qwen25vl/image-processor.ts';
@@ -61,10 +54,7 @@ export function autoencoderStage(
   { pixels, klWeight }: AutoencoderWeights,
 ): Stage {
   const side = resolution / config.downsampling;
-  const declareAll = (declare: Declare) => {
-    const below = within(declare, overlayPrefixes.vae);
-    return { encoder: declareVaeEncoder(below, config), decoder: declareVaeDecoder(below, config) };
-  };
+  const declareAll = (declare: Declare) => declareVae(within(declare, overlayPrefixes.vae), config);
   return {
     name: 'autoencoder',
     data: [

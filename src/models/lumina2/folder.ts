@@ -111,6 +111,15 @@ export async function openWordlessFolder(files: Files, folder: string): Promise<
   };
 }
 
+/**
+ * The folder of an autoencoder alone, as the `vae/` of a pipeline.
+ * @throws ConfigError as `openLumina2Folder`.
+ */
+export async function openAutoencoderFolder(files: Files, folder: string): Promise<WeightedPart> {
+  const part = await openPartFolder(files, folder, 'autoencoder');
+  return weighted(files, part, '_class_name', 'AutoencoderKL', diffusersStem);
+}
+
 const diffusersStem = 'diffusion_pytorch_model';
 
 async function openScheduler(files: Files, folder: string): Promise<Lumina2Folder['scheduler']> {
@@ -162,14 +171,17 @@ interface Part {
   readonly names: readonly string[];
 }
 
-async function openPart(files: Files, folder: string, name: string): Promise<Part> {
-  const part = files.join(folder, name);
+function openPart(files: Files, folder: string, name: string): Promise<Part> {
+  return openPartFolder(files, files.join(folder, name), name);
+}
+
+async function openPartFolder(files: Files, folder: string, name: string): Promise<Part> {
   try {
-    return { folder: part, names: (await files.list(part)).sort() };
+    return { folder, names: (await files.list(folder)).sort() };
   } catch (cause) {
     const reason = systemCode(cause);
     const code = reason === 'ENOENT' || reason === 'ENOTDIR' ? 'config_not_found' : 'config_unreadable';
-    throw new ConfigError(part, { code, expected: `the folder of the ${name}`, got: reason, cause });
+    throw new ConfigError(folder, { code, expected: `the folder of the ${name}`, got: reason, cause });
   }
 }
 

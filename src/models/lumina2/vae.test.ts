@@ -9,7 +9,7 @@ import { Runtime } from '../../runtime/runtime.ts';
 import { type CompiledProgram, constant, type TensorValue } from '../../tensor/index.ts';
 import { readJsonFile } from '../config-file.ts';
 import { openLumina2Folder } from './folder.ts';
-import { declareVaeDecoder, declareVaeEncoder } from './vae.ts';
+import { declareVae } from './vae.ts';
 import { parseVaeConfig, type VaeConfig } from './vae-config.ts';
 import { compileVaeDecoder, compileVaeEncoder, latentNoise, latentStreams, zeroLatents } from './vae-programs.ts';
 import { openPartWeights, overlayPrefixes } from './weights.ts';
@@ -24,15 +24,11 @@ async function openVae(variant: (typeof referenceVariants)[number], { overlay = 
   const checkpoints = referencePath(variant, 'checkpoints');
   const { vae } = await openLumina2Folder(nodeFiles, path.join(checkpoints, 'lumina-image2-tiny'));
   const config = parseVaeConfig(await readJsonFile(vae.configFile), vae.configFile);
-  const { declare } = await openPartWeights(
-    vae,
-    (each) => [declareVaeEncoder(each, config), declareVaeDecoder(each, config)],
-    {
-      files: nodeFiles,
-      folder: checkpoints,
-      overlay: overlay ? { file: path.join(checkpoints, 'STAR-tiny.pt'), prefix: overlayPrefixes.vae } : undefined,
-    },
-  );
+  const { declare } = await openPartWeights(vae, (each) => declareVae(each, config), {
+    files: nodeFiles,
+    folder: checkpoints,
+    overlay: overlay ? { file: path.join(checkpoints, 'STAR-tiny.pt'), prefix: overlayPrefixes.vae } : undefined,
+  });
   const { image, moments_mean, moments_logvar, decoded } = readReference(variant, 'diffusion_vae');
   const run = async (program: CompiledProgram, feeds: Record<string, TensorValue>) => {
     await using session = await runtime.load(program, { weightsFolder: checkpoints });

@@ -124,6 +124,11 @@ export function declareVaeDecoder(declare: Declare, config: VaeConfig): VaeDecod
   return { ...trunk, postQuantConvolution: post };
 }
 
+/** Parameters of both halves. */
+export function declareVae(declare: Declare, config: VaeConfig): { encoder: VaeEncoder; decoder: VaeDecoder } {
+  return { encoder: declareVaeEncoder(declare, config), decoder: declareVaeDecoder(declare, config) };
+}
+
 function runMiddle(x: Tensor, { first, attention, second }: Middle): Tensor {
   const inner = residualBlock(x, first);
   return residualBlock(attention ? attentionBlock(inner, attention, 1) : inner, second);

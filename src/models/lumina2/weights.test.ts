@@ -11,7 +11,7 @@ import { Runtime } from '../../runtime/runtime.ts';
 import { compile } from '../../tensor/index.ts';
 import { readJsonFile } from '../config-file.ts';
 import { openLumina2Folder, type WeightedPart } from './folder.ts';
-import { declareVaeDecoder, declareVaeEncoder } from './vae.ts';
+import { declareVae } from './vae.ts';
 import { parseVaeConfig } from './vae-config.ts';
 import { openPartWeights, overlayPrefixes } from './weights.ts';
 
@@ -112,8 +112,7 @@ describe('a STAR checkpoint over the folder', () => {
     const { vae } = await openLumina2Folder(nodeFiles, path.join(checkpoints, 'lumina-image2-tiny'));
     const config = parseVaeConfig(await readJsonFile(vae.configFile), vae.configFile);
     const overlay = { file: path.join(checkpoints, 'STAR-tiny.pt'), prefix: overlayPrefixes.vae };
-    const declareVae = (declare: Declare) => [declareVaeEncoder(declare, config), declareVaeDecoder(declare, config)];
-    const { entries, warnings } = await openPartWeights(vae, declareVae, {
+    const { entries, warnings } = await openPartWeights(vae, (declare) => declareVae(declare, config), {
       files: nodeFiles,
       folder: checkpoints,
       overlay,

@@ -1,8 +1,9 @@
 /** A small model is given a decoder whose captions its own base reads, and draws with it. */
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { referencePath } from '../../../test/reference-vectors.ts';
 import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
@@ -92,6 +93,56 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
     const end = model.chat.tokenizer.idOf('<|im_end|>')!;
     const ends = (text: string) => captionTokensFor(decoder, text, 96).ids.filter((id) => id === end).length;
     expect(ends('a <|im_end|> cup')).toBe(ends('a cup'));
+  });
+});
+
+describe('a trained autoencoder', { timeout: 120_000 }, () => {
+  const vae = referencePath('tiny-a', 'checkpoints/lumina-image2-tiny/vae');
+  const { autoencoder: _, ...others } = smallDecoder;
+  const settings = { ...others, autoencoderFrom: vae };
+
+  test('is copied with its configuration, and the decoder draws in its latents', async () => {
+    const folder = path.join(root, 'given');
+    await cp(plain, folder, { recursive: true });
+    await ensureDecoder(folder, settings);
+    const config = await readFile(path.join(folder, 'checkpoints/Lumina2-small/vae/config.json'), 'utf8');
+    expect(JSON.parse(config)).toEqual(JSON.parse(await readFile(path.join(vae, 'config.json'), 'utf8')));
+    await using source = await openCheckpoint(path.join(vae, 'diffusion_pytorch_model.safetensors'));
+    const decoder = await openDiffusionDecoder({ folder: await openModelFolder(folder) });
+    expect([...decoder.vae.weights.entries.keys()].sort()).toEqual([...source.entries.keys()].sort());
+    for (const name of source.entries.keys()) {
+      const [ours, theirs] = [await decoder.vae.weights.read(name), (await source.read(name)).data];
+      // The model's type is bfloat16: 8 bits of a number.
+      expect(
+        ours.every((value, at) => Math.abs(value - Number(theirs[at])) <= 2 ** -8 * Math.abs(Number(theirs[at]))),
+      ).toBe(true);
+    }
+    expect(decoder.transformer.config.latentChannels).toBe(4);
+    await using star = await Star.load(folder, { device: 'cpu' });
+    const { images } = await star.generate('a red cup', { decoder: 'diffusion', seed: 3, steps: 1 });
+    expect(images[0]!.width).toBe(32);
+  });
+
+  test('is refused with sizes beside it, without a folder, and where weights do not fit', async () => {
+    const both = { ...smallDecoder, autoencoderFrom: vae };
+    await expect(ensureDecoder(plain, both)).rejects.toThrow(
+      /expected either autoencoder, with sizes, or autoencoderFrom/,
+    );
+    await expect(ensureDecoder(plain, others)).rejects.toThrow(
+      /expected either autoencoder, with sizes, or autoencoderFrom/,
+    );
+    const missing = path.join(root, 'nowhere');
+    await expect(ensureDecoder(plain, { ...others, autoencoderFrom: missing })).rejects.toThrow(
+      /nowhere: expected the folder of the autoencoder/,
+    );
+    const misfit = path.join(root, 'misfit-vae');
+    await cp(vae, misfit, { recursive: true });
+    const file = path.join(misfit, 'config.json');
+    const wider = { ...JSON.parse(await readFile(file, 'utf8')), latent_channels: 8 };
+    await writeFile(file, JSON.stringify(wider));
+    await expect(ensureDecoder(plain, { ...others, autoencoderFrom: misfit })).rejects.toThrow(/conv_out\.weight/);
+    expect(JSON.parse(await readFile(configOf(plain), 'utf8'))).not.toHaveProperty('pixel_decoder');
+    expect(await readdir(path.join(plain, 'checkpoints'))).not.toContain('Lumina2-small');
   });
 });
 

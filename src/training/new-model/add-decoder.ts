@@ -1,15 +1,22 @@
-/** Gives a model folder a diffusion decoder of its own: its configuration, and random weights in the STAR checkpoint. */
+/**
+ * Gives a model folder a diffusion decoder of its own: its configuration, and weights in the STAR checkpoint, random ones but
+ * for an autoencoder that is trained already.
+ */
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { writeFileDurably } from '../../checkpoint/durable.ts';
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { readJsonFile } from '../../models/config-file.ts';
+import { openAutoencoderFolder } from '../../models/lumina2/folder.ts';
+import { declareVae } from '../../models/lumina2/vae.ts';
+import { openPartWeights, overlayPrefixes } from '../../models/lumina2/weights.ts';
 import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
 import { openStarWeights } from '../../models/star/weights.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { TrainingError } from '../error.ts';
 import { type DecoderConfigurations, decoderConfigurations, decoderShapes } from './decoder-configurations.ts';
-import { type DecoderSettings, decoderSettingsSchema } from './decoder-settings.ts';
+import { type DecoderSettings, decoderSettingsSchema, type ResolvedDecoderSettings } from './decoder-settings.ts';
 import { narrowFloat, weightTypes } from './narrow-float.ts';
 import { requireSavable, writeTensors } from './save-model.ts';
 import { startValue } from './start-value.ts';
@@ -21,7 +28,7 @@ export interface AddDecoderOptions {
 
 /**
  * Adds a decoder of these sizes to a model that has none; one of these sizes that is there stays as it is. Weights have the type
- * of the model's own. `STAR_<name>.json` names the decoder last, so that a model that was cut off has none.
+ * of the model's own, those of a trained autoencoder too. `STAR_<name>.json` names the decoder last, so that a model that was cut off has none.
  * @throws ConfigError for sizes that contradict each other or the model, TrainingError for a decoder of other sizes, for a
  *   checkpoint that is no safetensors file, and for a folder that is in the way.
  */
@@ -31,9 +38,11 @@ export async function ensureDecoder(
   { seed = 0 }: AddDecoderOptions = {},
 ): Promise<void> {
   const model = await openModelFolder(folder);
-  const wanted = decoderConfigurations(decoderSettingsSchema.parse(settings), model);
+  const resolved = decoderSettingsSchema.parse(settings);
+  const wanted = await decoderConfigurations(resolved, model);
   if (model.pixelDecoder) return requireSame(model, wanted);
   requireSavable(model);
+  const given = await givenAutoencoder(resolved, wanted);
   const name = `Lumina2-${path.basename(model.configFile, '.json').replace(/^STAR_/, '')}`;
   const place = path.join(folder, 'checkpoints', name);
   await requireFree(place, wanted);
@@ -49,12 +58,24 @@ export async function ensureDecoder(
       name,
       dtype,
       shape,
-      data: () => narrowFloat(startValue(name, shape, model, seed), dtype, name),
+      data: async () => narrowFloat((await given?.(name)) ?? startValue(name, shape, model, seed), dtype, name),
     })),
   );
   const config = (await readJsonFile(model.configFile)) as Record<string, unknown>;
   const pixel_decoder = { model_name: 'LUMINA2', model_path: `checkpoints/${name}`, text_encoder: wanted.textEncoder };
   await writeJson(model.configFile, { ...config, pixel_decoder });
+}
+
+/** Reads what a trained autoencoder has of a parameter's name in the STAR checkpoint; all of it is checked before. */
+async function givenAutoencoder({ autoencoderFrom }: ResolvedDecoderSettings, { vae }: DecoderConfigurations) {
+  if (autoencoderFrom === undefined) return undefined;
+  const part = await openAutoencoderFolder(nodeFiles, autoencoderFrom);
+  const weights = await openPartWeights(part, (declare) => declareVae(declare, vae), {
+    files: nodeFiles,
+    folder: part.folder,
+  });
+  const prefix = `${overlayPrefixes.vae}.`;
+  return (name: string) => (name.startsWith(prefix) ? weights.read(name.slice(prefix.length)) : undefined);
 }
 
 /** @throws TrainingError for a decoder of other sizes. What is measured of its latents may differ. */

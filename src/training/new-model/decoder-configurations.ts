@@ -1,10 +1,13 @@
 /** The configuration files of a new diffusion decoder, in the layout of diffusers, made from its settings. */
+import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { ConfigError } from '../../models/config-error.ts';
+import { readJsonFile } from '../../models/config-file.ts';
+import { openAutoencoderFolder } from '../../models/lumina2/folder.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
 import { declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
 import { parseLuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
-import { declareVaeDecoder, declareVaeEncoder } from '../../models/lumina2/vae.ts';
-import { parseVaeConfig } from '../../models/lumina2/vae-config.ts';
+import { declareVae } from '../../models/lumina2/vae.ts';
+import { parseVaeConfig, type VaeConfig } from '../../models/lumina2/vae-config.ts';
 import { overlayPrefixes } from '../../models/lumina2/weights.ts';
 import { parameterShapes, within } from '../../nn/parameters.ts';
 import type { ResolvedDecoderSettings } from './decoder-settings.ts';
@@ -18,29 +21,35 @@ export interface DecoderConfigurations extends DecoderConfig {
   readonly files: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** @throws ConfigError naming the published key when sizes contradict each other or the model. */
-export function decoderConfigurations(settings: ResolvedDecoderSettings, { qwen }: ModelConfig): DecoderConfigurations {
+/**
+ * @throws ConfigError naming the published key when sizes contradict each other or the model, and for an autoencoder that is
+ *   not there or not supported.
+ */
+export async function decoderConfigurations(
+  settings: ResolvedDecoderSettings,
+  { qwen }: ModelConfig,
+): Promise<DecoderConfigurations> {
+  const { json: vaeJson, config: vae } = await autoencoderOf(settings);
+  const step = vae.downsampling * settings.transformer.patchSize;
   const files = {
     'model_index.json': indexJson(),
-    'transformer/config.json': transformerJson(settings, qwen.text.hiddenSize),
-    'vae/config.json': vaeJson(settings),
+    'transformer/config.json': transformerJson(settings, vae, qwen.text.hiddenSize),
+    'vae/config.json': vaeJson,
     'scheduler/scheduler_config.json': {
       _class_name: 'FlowMatchEulerDiscreteScheduler',
       num_train_timesteps: 1000,
       shift: settings.shift,
     },
   };
-  const place = (file: keyof typeof files) => `decoder settings (${file})`;
   const parse = <T>(parser: (value: unknown, file: string) => T, file: keyof typeof files) =>
     parser(files[file], place(file));
-  const step = pixelsOfPatch(settings);
   if (settings.resolution % step !== 0) {
     const expected = `a multiple of ${step}, the pixels of a patch`;
     throw new ConfigError('decoder settings', { path: 'resolution', expected, got: `${settings.resolution}` });
   }
   return {
     transformer: parse(parseLuminaTransformerConfig, 'transformer/config.json'),
-    vae: parse(parseVaeConfig, 'vae/config.json'),
+    vae,
     textEncoder: settings.textEncoder,
     scheduler: parse(parseSchedulerConfig, 'scheduler/scheduler_config.json'),
     files,
@@ -55,15 +64,23 @@ export function decoderShapes(
   const { codebookDim } = star.pixelEncoder;
   return parameterShapes((declare) => {
     declareLuminaTransformer(within(declare, overlayPrefixes.transformer), transformer, { codebookDim });
-    const below = within(declare, overlayPrefixes.vae);
-    declareVaeEncoder(below, vae);
-    declareVaeDecoder(below, vae);
+    declareVae(within(declare, overlayPrefixes.vae), vae);
   });
 }
 
-/** Pixels on a side of a patch of the transformer. */
-function pixelsOfPatch({ autoencoder, transformer }: ResolvedDecoderSettings): number {
-  return 2 ** (autoencoder.channels.length - 1) * transformer.patchSize;
+function place(file: string): string {
+  return `decoder settings (${file})`;
+}
+
+/** The configuration of the trained autoencoder that the settings name, or of a new one. */
+async function autoencoderOf({ autoencoder, autoencoderFrom }: ResolvedDecoderSettings) {
+  if (autoencoderFrom !== undefined) {
+    const { configFile } = await openAutoencoderFolder(nodeFiles, autoencoderFrom);
+    const json = (await readJsonFile(configFile)) as Record<string, unknown>;
+    return { json, config: parseVaeConfig(json, configFile) };
+  }
+  const json = newVaeJson(autoencoder!);
+  return { json, config: parseVaeConfig(json, place('vae/config.json')) };
 }
 
 function indexJson() {
@@ -77,15 +94,18 @@ function indexJson() {
   };
 }
 
-function transformerJson(settings: ResolvedDecoderSettings, captionDim: number) {
-  const { transformer, autoencoder, captionTokens, resolution } = settings;
+function transformerJson(
+  { transformer, captionTokens, resolution }: ResolvedDecoderSettings,
+  vae: VaeConfig,
+  captionDim: number,
+) {
   const { hiddenSize, heads } = transformer;
   const feedForwardSize = transformer.feedForwardSize ?? 4 * hiddenSize;
-  const patches = Math.floor(resolution / pixelsOfPatch(settings));
+  const patches = Math.floor(resolution / (vae.downsampling * transformer.patchSize));
   return {
     _class_name: 'Lumina2Transformer2DModel',
     patch_size: transformer.patchSize,
-    in_channels: autoencoder.latentChannels,
+    in_channels: vae.latentChannels,
     hidden_size: hiddenSize,
     num_layers: transformer.layers,
     num_refiner_layers: transformer.refinerLayers,
@@ -108,9 +128,13 @@ function ropeChannels(headDim: number): [number, number, number] {
   return [Math.max(Math.floor(headDim) - 2 * side, 2), side, side];
 }
 
-function vaeJson({
-  autoencoder: { channels, latentChannels, resBlocks, normGroups, attention },
-}: ResolvedDecoderSettings) {
+function newVaeJson({
+  channels,
+  latentChannels,
+  resBlocks,
+  normGroups,
+  attention,
+}: NonNullable<ResolvedDecoderSettings['autoencoder']>) {
   return {
     _class_name: 'AutoencoderKL',
     in_channels: 3,

@@ -40,7 +40,7 @@ const autoencoderSchema = z
     normGroups: count.default(8).describe('Groups of the norms. Default 8.'),
     attention: z.boolean().default(true).describe('Whether the middle has attention. Default true.'),
   })
-  .describe('The KL autoencoder, in whose latents the transformer draws.');
+  .describe('A new KL autoencoder, in whose latents the transformer draws.');
 
 export const decoderSettingsSchema = z
   .strictObject({
@@ -53,7 +53,19 @@ export const decoderSettingsSchema = z
       .default(1)
       .describe('How much more time is spent at high noise, in training and drawing; 1 is even. Default 1.'),
     transformer: transformerSchema,
-    autoencoder: autoencoderSchema,
+    autoencoder: autoencoderSchema.optional(),
+    autoencoderFrom: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'In place of a new autoencoder the folder of a trained one, AutoencoderKL of diffusers (config.json and weights), as ' +
+          'the vae/ of a pipeline; it is copied into the model.',
+      ),
+  })
+  .refine(({ autoencoder, autoencoderFrom }) => (autoencoder === undefined) !== (autoencoderFrom === undefined), {
+    path: ['autoencoder'],
+    error: 'expected either autoencoder, with sizes, or autoencoderFrom, a folder',
   })
   .describe(
     'Sizes of a diffusion decoder. A model that has none is given one, with random weights, by the first stage that trains it.',

@@ -1,7 +1,7 @@
 /** What a stage of a recipe would take, from its sizes alone: nothing is read but configurations, nothing large allocated. */
 
 import { declareGemma2 } from '../../models/lumina2/gemma2.ts';
-import { declareVaeDecoder, declareVaeEncoder } from '../../models/lumina2/vae.ts';
+import { declareVae } from '../../models/lumina2/vae.ts';
 import { declareVisionEncoder } from '../../models/qwen25vl/vision-encoder.ts';
 import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
 import { declareAdapter, declareBase } from '../../models/star/parameters.ts';
@@ -146,7 +146,7 @@ function decoderParts(
 ): DecoderPart[] {
   const models = { transformer, pixelEncoder: star.pixelEncoder };
   const { trained } = alignmentStage(models, { batch: 1, latentSize: transformer.patchSize, captionTokens: 1 });
-  const autoencoder = parameterShapes((declare) => [declareVaeEncoder(declare, vae), declareVaeDecoder(declare, vae)]);
+  const autoencoder = parameterShapes((declare) => declareVae(declare, vae));
   const [aligns, idle] = [stage === 'alignment', 'idle'] as const;
   const parts: DecoderPart[] = [
     { part: 'diffusion transformer', shapes: trained, role: aligns ? 'trained' : idle },
