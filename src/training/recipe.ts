@@ -64,19 +64,31 @@ export const recipeFields = {
   batch: whole(1).describe('Samples of one batch; a step sees accumulate times as many.'),
 };
 
+/** A key whose value does not go with the others, and what was expected. */
+export type Contradiction = readonly [key: string, expected: string];
+
+/** A refinement that refuses every contradiction that is found. */
+export function refuseEach<Value extends object>(
+  find: (value: Value) => Iterable<Contradiction>,
+): (value: Value, context: z.RefinementCtx) => void {
+  return (value, context) => {
+    for (const [key, message] of find(value)) {
+      context.addIssue({ code: 'custom', path: [key], message, input: value[key as keyof Value] });
+    }
+  };
+}
+
 const intervals = ['steps', 'saveEvery', 'previewEvery'] as const;
 
 /** A run is not divided: everything that happens between steps must fall between runs. */
-function checkIntervals(
+const checkIntervals = refuseEach(function* (
   settings: Readonly<Record<(typeof intervals)[number] | 'stepsPerRun' | 'warmupSteps', number>>,
-  context: z.RefinementCtx,
-): void {
+) {
   for (const key of intervals) {
     if (settings[key] % settings.stepsPerRun === 0) continue;
-    const message = `expected a multiple of stepsPerRun, which is ${settings.stepsPerRun}`;
-    context.addIssue({ code: 'custom', path: [key], message, input: settings[key] });
+    yield [key, `expected a multiple of stepsPerRun, which is ${settings.stepsPerRun}`];
   }
-}
+});
 
 const trainerSchema = z.object(trainerFields).superRefine(checkIntervals);
 

@@ -13,7 +13,7 @@ import { decoderSettingsSchema } from '../new-model/decoder-settings.ts';
 import { derivedModelSchema } from '../new-model/derive-model.ts';
 import { modelSettingsSchema } from '../new-model/settings.ts';
 import { trainedParts } from '../picture-loss.ts';
-import { recipeSchema } from '../recipe.ts';
+import { type Contradiction, recipeSchema, refuseEach } from '../recipe.ts';
 import { tokenizerParts } from '../tokenizer-loss.ts';
 import { understandingParts } from '../understanding-loss.ts';
 
@@ -197,7 +197,27 @@ const pictureFields = {
   captions: captionMix,
 };
 
-export const generationRecipe = recipeSchema(pictureFields);
+interface PictureSources {
+  readonly data?: unknown;
+  readonly editData?: unknown;
+  readonly wordWeight?: number;
+  readonly plans?: number;
+}
+
+/** What the closed world alone can teach, asked for beside data of files. */
+function* worldOnly({ data, wordWeight = 0, plans = 0 }: PictureSources): Generator<Contradiction> {
+  if (!data) return;
+  const expected = 'expected 0 with data of your own';
+  if (wordWeight > 0) yield ['wordWeight', `${expected}: what stands where is known in the closed world alone`];
+  if (plans > 0) yield ['plans', `${expected}: plans tell edits of the closed world`];
+}
+
+function* bothOrNeither({ data, editData }: PictureSources): Generator<Contradiction> {
+  if ((data === undefined) === (editData === undefined)) return;
+  yield [data ? 'editData' : 'data', 'expected both data and editData, or neither for the closed world'];
+}
+
+export const generationRecipe = recipeSchema(pictureFields).superRefine(refuseEach(worldOnly));
 
 export const autoencoderRecipe = recipeSchema({
   data: pictureData,
@@ -272,7 +292,16 @@ export const alignmentRecipe = recipeSchema({
     .describe('Share of samples without codes; where it is u, captions are dropped along with them. Default 0.05.'),
   heldOut: whole(1).default(32).describe('Held-out samples that previews measure. Default 32.'),
   captions: captionMix,
-});
+}).superRefine(
+  refuseEach(function* (recipe) {
+    const { editData, edits, batch, plans } = recipe;
+    if (edits > batch) yield ['edits', `expected 0 to the batch, ${batch}`];
+    if (edits === 0 && editData) yield ['edits', 'expected at least 1 where there is editData'];
+    if (edits === 0 && plans > 0) yield ['plans', 'expected 0 where edits is 0: plans tell edits'];
+    if (edits > 0) yield* bothOrNeither(recipe);
+    yield* worldOnly(recipe);
+  }),
+);
 
 export const instructionRecipe = recipeSchema({
   ...pictureFields,
@@ -285,7 +314,13 @@ export const instructionRecipe = recipeSchema({
     ),
   edits: whole(1).describe('Samples of a batch that edit a picture; the others draw one.'),
   plans,
-});
+}).superRefine(
+  refuseEach(function* (recipe) {
+    if (recipe.edits > recipe.batch) yield ['edits', `expected 1 to the batch, ${recipe.batch}`];
+    yield* bothOrNeither(recipe);
+    yield* worldOnly(recipe);
+  }),
+);
 
 export const trainingRecipeSchema = z.strictObject({
   model: modelSchema,

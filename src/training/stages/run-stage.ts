@@ -10,7 +10,6 @@ import type { DeviceRequest } from '../../runtime/index.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { type LoadOptions, StarModel } from '../../tasks/star-model.ts';
 import { discriminatorPrefix } from '../adversarial-loss.ts';
-import { TrainingError } from '../error.ts';
 import { ensureDecoder } from '../new-model/add-decoder.ts';
 import { deriveModelFolder } from '../new-model/derive-model.ts';
 import { saveLatentScale } from '../new-model/latent-scale.ts';
@@ -146,7 +145,6 @@ async function taskOf(
       const { seed } = settings;
       const count = wholeBatches(heldOut, batch);
       const fits = tooLong(0, promptTokens);
-      if (data) refuseWords(stage, settings);
       const pictures = data
         ? await realCaptionedPictures(data, { seed, size, count, fits, tokenizer }, [])
         : worldCaptionedPictures(
@@ -191,12 +189,6 @@ async function taskOf(
       // Around the source's blocks: two starts, two ends, a newline.
       const fitsEdit = tooLong(pixelEncoder.numTokens + drawnPicture(model).tokens + 5, promptTokens);
       const count = wholeBatches(settings.heldOut, batch);
-      if ((data === undefined) !== (editData === undefined)) {
-        const message = 'instruction: expected both data and editData, or neither for the closed world';
-        throw new TrainingError('training_option_invalid', message);
-      }
-      if (data) refuseWords(stage, settings);
-      if (data) refusePlans(stage, plans, 'data of your own');
       const samples =
         data && editData
           ? await realInstructions(data, editData, { seed, size, batch, edits, count, fits, fitsEdit, tokenizer })
@@ -221,18 +213,6 @@ function pictureSettings({
   smoothing,
 }: Omit<PictureRecipe, 'batch' | 'promptTokens' | 'captions' | 'heldOut'>) {
   return { captionDropout, seed, start, train, wordWeight, smoothing };
-}
-
-function refusePlans(stage: StageName, plans: number, beside: string): void {
-  if (plans === 0) return;
-  const message = `${stage}: plans is ${plans} with ${beside}: expected 0, plans tell edits of the closed world`;
-  throw new TrainingError('training_option_invalid', message);
-}
-
-function refuseWords(stage: StageName, { wordWeight }: { readonly wordWeight: number }): void {
-  if (wordWeight === 0) return;
-  const message = `${stage}: wordWeight is ${wordWeight} with data of your own: expected 0, what stands where is known in the closed world alone`;
-  throw new TrainingError('training_option_invalid', message);
 }
 
 type AutoencoderRecipe = NonNullable<TrainingRecipe['stages']['autoencoder']>;
@@ -267,14 +247,6 @@ async function alignmentData(
   world: () => Promise<World>,
 ): Promise<AlignmentData> {
   const { data, editData, batch, edits, plans, seed, resolution: size, captions } = recipe;
-  const refusal = (message: string) => new TrainingError('training_option_invalid', `alignment: ${message}`);
-  if (edits > batch) throw refusal(`edits is ${edits}: expected 0 to the batch, ${batch}`);
-  if (edits === 0 && editData) throw refusal('editData is there: expected edits of at least 1');
-  if (edits > 0 && (data === undefined) !== (editData === undefined)) {
-    throw refusal('expected both data and editData, or neither for the closed world');
-  }
-  if (data) refusePlans('alignment', plans, 'data of your own');
-  if (edits === 0) refusePlans('alignment', plans, 'no edits');
   const real = { seed, size, count: heldOut, fits: () => undefined };
   if (data && editData) {
     return realInstructions(data, editData, { ...real, batch, edits, fitsEdit: () => undefined });
