@@ -1,7 +1,12 @@
 /** The public face in a browser: the same model, from a web server, in a web worker. */
 import { openModelFolderIn } from '../models/star/model-folder.ts';
 import type { StarWeights } from '../models/star/weights.ts';
-import { type BrowserRuntimeOptions, startBrowserRuntime, webGpuUnavailable } from '../runtime/browser-runtime.ts';
+import {
+  type BrowserRuntimeOptions,
+  checkBrowserRuntime,
+  startBrowserRuntime,
+  webGpuUnavailable,
+} from '../runtime/browser-runtime.ts';
 import { messageOf } from '../runtime/error.ts';
 import type { TaskWarning } from '../tasks/events.ts';
 import { LoadedModel, type ModelOptions } from '../tasks/loaded-model.ts';
@@ -36,6 +41,7 @@ export class Star extends StarTasks {
    */
   static async load(model: string, options: BrowserLoadOptions = {}): Promise<Star> {
     const { signal } = options;
+    checkBrowserRuntime(options);
     const downloaded = await downloadModel(model, options);
     signal?.throwIfAborted();
     const folder = await openModelFolderIn(blobFiles(downloaded), downloaded.url);

@@ -1,4 +1,5 @@
 /** `starstack serve` */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { restrictDecoders } from '../image/decode.ts';
@@ -85,6 +86,9 @@ async function serve(values: ServeValues): Promise<void> {
     const left = server.held;
     say(left === 0 ? 'stopping' : `finishing ${left} requests; once more quits at once`);
   });
+  const { training } = options as ServerOptions;
+  if (training !== undefined && !existsSync(training))
+    say(`${training}: no such folder yet, its stages show once they are there`);
   if (values.json) printJson({ url: server.url });
   else process.stdout.write(`${server.url}\n`);
   if (values.open) openInBrowser(server.url);

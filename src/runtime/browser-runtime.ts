@@ -38,6 +38,14 @@ export interface StartedRuntime {
 
 const mostThreads = 8;
 
+/** @throws RuntimeError `runtime_option_invalid`, before anything is downloaded for a runtime that cannot be. */
+export function checkBrowserRuntime({ device = 'auto', threads }: BrowserRuntimeOptions): void {
+  if (threads !== undefined) checkThreads(threads);
+  if (deviceRequests.includes(device)) return;
+  const message = `device must be one of ${deviceRequests.join(', ')}, got ${device}`;
+  throw new RuntimeError('runtime_option_invalid', message, { device });
+}
+
 /**
  * Starts a runtime on the device that was asked for. `works` is run on WebGPU before it is taken, beside a small program:
  * what fails there makes `auto` take the CPU, with a warning.
@@ -49,11 +57,8 @@ export async function startBrowserRuntime(
   options: BrowserRuntimeOptions,
   place: BrowserRuntimePlace,
 ): Promise<StartedRuntime> {
+  checkBrowserRuntime(options);
   const { device: requested = 'auto', logLevel = 'fatal' } = options;
-  if (!deviceRequests.includes(requested)) {
-    const message = `device must be one of ${deviceRequests.join(', ')}, got ${requested}`;
-    throw new RuntimeError('runtime_option_invalid', message, { device: requested });
-  }
   const { threads, warnings } = chooseThreads(options.threads);
   const start = async (chosen: Device, reason: string): Promise<WorkerRuntime> => {
     const device: DeviceChoice = { requested, chosen, reason };

@@ -3,7 +3,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { browserFile, browserPlatform, buildSite, cutCheckpoint, nodePlatform, type Platform } from './platforms.ts';
+import { chromiumPath, noChromium } from '../chromium.ts';
+import { browserPlatform, buildSite, cutCheckpoint, nodePlatform, type Platform } from './platforms.ts';
 import type { Drawn, OpenOptions } from './scenarios.ts';
 
 const prompt = 'two red apples';
@@ -24,7 +25,7 @@ beforeAll(async () => {
   await run('open', path.join(work, 'node/nano'), { device: 'cpu', threads: 2 });
   reference = { greedy: await run('draw', prompt, greedy), sampled: await run('draw', prompt, sampled) };
   await run('close');
-  if (browserFile === undefined) return;
+  if (chromiumPath === undefined) return;
   const site = path.join(work, 'site');
   await buildSite(site);
   await cp(path.join(site, 'models/nano'), path.join(site, 'models/cut'), { recursive: true });
@@ -48,13 +49,12 @@ interface Contract {
   readonly slow?: string | undefined;
 }
 
-const noBrowser = browserFile === undefined ? 'no Chromium is installed here' : undefined;
 const inBrowser = (isolated: boolean, webgpu: boolean) => ({
   start: () => browserPlatform({ site: path.join(work, 'site'), isolated, webgpu }),
   models: () => 'models',
   downloads: true,
   faults: { missing: 'model_manifest_missing', cut: 'model_file_damaged' },
-  skip: noBrowser,
+  skip: noChromium,
 });
 
 const contracts: Contract[] = [

@@ -1,5 +1,4 @@
 /** The platforms of the contract suite: this process, and pages of a headless Chromium. */
-import { existsSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +7,7 @@ import { build, mergeConfig } from 'vite';
 import { isolationHeaders } from '../../src/server/studio-headers.ts';
 import { Star } from '../../src/tasks/star.ts';
 import { siteOptions } from '../../web/site.ts';
+import { chromiumPath } from '../chromium.ts';
 import { createScenarios, type Scenarios } from './scenarios.ts';
 import { serveFolder } from './static-server.ts';
 
@@ -44,18 +44,6 @@ export async function nodePlatform(): Promise<Platform> {
   };
 }
 
-/** Where Debian, other distributions and macOS have Chromium or Chrome. */
-const browserFiles = [
-  process.env.CHROMIUM_PATH,
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-];
-
-/** Chromium's program; undefined where there is none. */
-export const browserFile = browserFiles.find((file) => file !== undefined && existsSync(file));
-
 export interface BrowserPlatformOptions {
   readonly site: string;
   /** With the headers that let a page use several threads. */
@@ -67,7 +55,7 @@ export interface BrowserPlatformOptions {
 export async function browserPlatform({ site, isolated, webgpu }: BrowserPlatformOptions): Promise<Platform> {
   const server = await serveFolder(site, isolated ? isolationHeaders : {});
   const browser = await chromium.launch({
-    executablePath: browserFile!,
+    executablePath: chromiumPath!,
     args: ['--no-sandbox', ...(webgpu ? ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'] : [])],
   });
   const page = await browser.newPage();

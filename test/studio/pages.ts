@@ -1,16 +1,11 @@
 /** Pages in Chromium, and what tests of the studio do with them. */
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { chromiumPath } from '../chromium.ts';
 
 export const web = fileURLToPath(new URL('../../web', import.meta.url));
-
-/** Where Debian, Ubuntu and Google put it. */
-const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-export const chromiumPath = places.find((place) => existsSync(place));
-export const noChromium = `needs Chromium: none of ${places.join(', ')} is there`;
 
 export interface Pages extends AsyncDisposable {
   /**
@@ -98,6 +93,21 @@ export async function ask(page: Page, prompt: string): Promise<void> {
   // Until the model is there nothing can be sent.
   await page.locator('.composer [type=submit]:enabled').waitFor();
   await page.press('#prompt', 'Control+Enter');
+}
+
+/** The places in line that the shown picture has had, each once, as soon as there are two. */
+export function placesInLine(page: Page): Promise<number[]> {
+  return page.evaluate(
+    () =>
+      new Promise<number[]>((resolve) => {
+        const places: number[] = [];
+        new MutationObserver(() => {
+          const place = /Waiting, (\d+) before you/.exec(document.querySelector('figcaption')?.textContent ?? '')?.[1];
+          if (place !== undefined && places.at(-1) !== Number(place)) places.push(Number(place));
+          if (places.length === 2) resolve(places);
+        }).observe(document.body, { childList: true, subtree: true, characterData: true });
+      }),
+  );
 }
 
 /** What a picture goes through until it is done. */

@@ -7,13 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeImage } from '../../src/image/decode.ts';
 import { encodePng } from '../../src/image/png.ts';
 import type { StarServer } from '../../src/server/server.ts';
+import { chromiumPath, named } from '../chromium.ts';
 import { outcomeOf, until } from '../server/serving.ts';
 import { openStudio } from './opened.ts';
-import { ask, chromiumPath, drop, expectAccessible, noChromium, phasesOf, shownPicture } from './pages.ts';
+import { ask, drop, expectAccessible, phasesOf, shownPicture } from './pages.ts';
 
 const minute = 60_000;
 
-describe.skipIf(chromiumPath === undefined)(`studio${chromiumPath === undefined ? ` (${noChromium})` : ''}`, () => {
+describe.skipIf(chromiumPath === undefined)(named('studio'), () => {
   const opened = openStudio();
   let server: StarServer;
   beforeAll(async () => {
