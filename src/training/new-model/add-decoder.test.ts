@@ -48,9 +48,13 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
   });
 
   test('starts as the identity that predicts nothing', async () => {
-    const { transformer } = await openDiffusionDecoder({ folder: await openModelFolder(whole) });
+    const { transformer, vae } = await openDiffusionDecoder({ folder: await openModelFolder(whole) });
     const { weights } = transformer;
-    const largest = async (name: string) => Math.max(...(await weights.read(name)).map(Math.abs));
+    const largest = async (name: string, of = weights) => Math.max(...(await of.read(name)).map(Math.abs));
+    for (const name of ['encoder.down_blocks.0.resnets.0.conv2', 'decoder.mid_block.attentions.0.to_out.0']) {
+      expect(await largest(`${name}.weight`, vae.weights)).toBe(0);
+    }
+    expect(await largest('encoder.down_blocks.0.resnets.0.conv1.weight', vae.weights)).toBeGreaterThan(0.1);
     for (const name of ['layers.0.norm1.linear', 'noise_refiner.0.norm1.linear', 'norm_out.linear_2']) {
       expect(await largest(`${name}.weight`)).toBe(0);
     }

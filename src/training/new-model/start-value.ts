@@ -8,6 +8,9 @@
  * The diffusion transformer (Peebles & Xie 2023, as Lumina): uniform as Glorot & Bengio 2010, the embedding of time normal; what
  * modulates blocks and what makes the prediction are 0, so that at first all blocks over pictures are the identity.
  *
+ * The autoencoder: as convolutions, but for what ends a residual branch, which is 0, so that at first pictures pass through
+ * levels and norms alone (docs/LOG.md has what that is worth).
+ *
  * A number depends on the seed, the parameter's name and its place in it alone.
  */
 import { createHash } from 'node:crypto';
@@ -42,6 +45,7 @@ export function startValue(name: string, shape: readonly number[], config: Model
   const random = new RandomSequence(seed, name);
   if (name === `pixel_encoder.${codebookName}`) return random.uniform(values, 1 / shape[0]!);
   if (name.startsWith(`${overlayPrefixes.transformer}.`)) return diffusionValue(name, shape, random, values);
+  if (name.startsWith(`${overlayPrefixes.vae}.`) && vaeResidualEnd.test(name)) return values;
   if (/^pixel_(?:encoder|adapter)\./.test(name) || name.startsWith(`${overlayPrefixes.vae}.`)) {
     const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
     return random.uniform(values, 1 / Math.sqrt(fanIn));
@@ -49,6 +53,9 @@ export function startValue(name: string, shape: readonly number[], config: Model
   const scale = residualEnd.test(name) ? 1 / Math.sqrt(2 * layersAround(name, config)) : 1;
   return random.normal(values, deviation * scale);
 }
+
+/** Names of weights that end a residual branch of the autoencoder. */
+const vaeResidualEnd = /\.(?:conv2|to_out\.0)\.weight$/;
 
 /** Names of weights of the diffusion transformer that start as 0. */
 const silent = /\.(?:norm1\.linear|norm_out\.linear_[12])\.weight$/;
