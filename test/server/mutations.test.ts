@@ -1,6 +1,6 @@
 /**
- * Seconds of requests that were damaged, ten or MUTATION_SECONDS of the environment, in CI a minute: fields changed, removed and swapped, bytes flipped, cut and repeated, headers that
- * lie. Nothing may be answered with 5xx, and the server goes on. The seed is printed; the same one, in the environment's
+ * Seconds of requests that were damaged, ten or MUTATION_SECONDS of the environment, in CI a minute: fields changed, removed
+ * and swapped, bytes flipped, cut and repeated, headers that lie. Nothing may be answered with 5xx, and the server goes on. The seed is printed; the same one, in the environment's
  * MUTATION_SEED, makes the same requests.
  */
 import { readFile } from 'node:fs/promises';

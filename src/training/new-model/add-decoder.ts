@@ -28,8 +28,10 @@ export interface AddDecoderOptions {
 
 /**
  * Adds a decoder of these sizes to a model that has none; one of these sizes that is there stays as it is. Weights have the type
- * of the model's own, those of a trained autoencoder too. `STAR_<name>.json` names the decoder last, so that a model that was cut off has none.
- * @throws ConfigError for sizes that contradict each other or the model, TrainingError for a decoder of other sizes, for a
+ * of the model's own, those of a trained autoencoder too. `STAR_<name>.json` names the decoder last, so that a model that was
+ * cut off has none.
+ * @throws ConfigError for sizes that contradict each other or the model, and for a trained autoencoder that is not there;
+ *   CheckpointError for one whose weights do not fit its configuration; TrainingError for a decoder of other sizes, for a
  *   checkpoint that is no safetensors file, and for a folder that is in the way.
  */
 export async function ensureDecoder(
