@@ -15,6 +15,6 @@ export * from './language/normalization.ts';
 export * from './language/reduction.ts';
 export { type CompileOptions, compile } from './onnx/compile.ts';
 export type { TensorType, WeightLocation } from './operators.ts';
-export { normal, uniform } from './random.ts';
+export { fillNormal, normal, uniform } from './random.ts';
 export { Tensor } from './tensor.ts';
 export type { TensorValue } from './value.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { normal, philox4x32, uniform } from './random.ts';
+import { fillNormal, normal, philox4x32, uniform } from './random.ts';
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, '0')).join(' ');
 
@@ -81,6 +81,16 @@ describe('uniform and normal', () => {
     // Neighbours, and the uniform number of the same place, say nothing about a draw.
     expect(Math.abs(mean(bell.slice(1).map((value, index) => value * bell[index]!)))).toBeLessThan(0.03);
     expect(Math.abs(mean(bell.map((value, index) => value * (flat[index]! - 0.5))))).toBeLessThan(0.03);
+  });
+
+  it('fills with the numbers of a stream', () => {
+    const values = new Float32Array(9);
+    fillNormal(values.subarray(1), 2 ** 33 + 7, 2 ** 40 + 3);
+    expect([...values]).toEqual([
+      0,
+      ...Array.from({ length: 8 }, (_, at) => Math.fround(normal(2 ** 33 + 7, 2 ** 40 + 3, at))),
+    ]);
+    expect(() => fillNormal(values, 0.5, 0)).toThrow('seed must be a whole number');
   });
 
   it.each([

@@ -11,13 +11,7 @@
  * guidance is computed, source and codes are no sum of two directions.
  */
 
-import {
-  codeMaps,
-  declareLuminaTransformer,
-  luminaTransformer,
-  targetHalf,
-  withSource,
-} from '../models/lumina2/transformer.ts';
+import { codeMaps, declareLuminaTransformer, luminaTransformer, withSource } from '../models/lumina2/transformer.ts';
 import type { LuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { overlayPrefixes } from '../models/lumina2/weights.ts';
 import type { StarConfig } from '../models/star/config.ts';
@@ -70,7 +64,7 @@ export function alignmentStage(
       const share = reshape(sigma!, [batch, 1, 1, 1]);
       const noisy = add(multiply(share, noise!), multiply(subtract(1, share), latents!));
       const codes = codeMaps(code_embeddings!, gridSize, [latentSize, latentSize]);
-      const whole = luminaTransformer(
+      const prediction = luminaTransformer(
         {
           states: withSource({ latents: noisy, source: source_latents!, codes }),
           timestep: subtract(1, sigma!),
@@ -79,8 +73,8 @@ export function alignmentStage(
         },
         declareAll(declare),
         config,
+        'target',
       );
-      const prediction = targetHalf(whole);
       const apart = square(subtract(prediction, subtract(latents!, noise!)));
       const perSample = reduceMean(apart, { axes: [1, 2, 3] });
       return {

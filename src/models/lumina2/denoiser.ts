@@ -21,7 +21,7 @@ import {
 import type { VqConfig } from '../vq/config.ts';
 import { codeEmbeddings, declareCodebook } from '../vq/tokenizer.ts';
 import { eulerStep } from './scheduler.ts';
-import { codeMaps, declareLuminaTransformer, luminaTransformer, targetHalf, withSource } from './transformer.ts';
+import { codeMaps, declareLuminaTransformer, luminaTransformer, withSource } from './transformer.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
 import type { LuminaProgramShapes } from './transformer-program.ts';
 
@@ -75,7 +75,7 @@ export function compileDenoiser(
     const at = (x: Tensor) => squeeze(gather(x, reshape(turn, [1])), 0);
     const timestep = expand(reshape(at(perStep.time), [1]), ['branches*images']);
     const states = withSource({ latents: everywhere(now!), ...fixed });
-    const prediction = targetHalf(luminaTransformer({ states, timestep, ...caption }, model, config));
+    const prediction = luminaTransformer({ states, timestep, ...caption }, model, config, 'target');
     const byBranch = reshape(prediction, ['branches', ...latentShape]);
     const weight = reshape(at(weights), ['branches', 1, 1, 1, 1]);
     const guided = reduceSum(multiply(byBranch, weight), { axes: [0] });

@@ -84,9 +84,11 @@ export interface BlockContext {
   readonly mask?: Tensor | undefined;
   /** Embedding of time after its SiLU, `[batch, timeSize]`; for modulated blocks. */
   readonly time?: Tensor;
+  /** Picks the tokens, on axis 1, that are read after the block: the others are seen, but not made. Default: all. */
+  readonly read?: (states: Tensor) => Tensor;
 }
 
-/** `x [batch, tokens, hiddenSize]` to the same shape. */
+/** `x [batch, tokens, hiddenSize]` to the same shape, or to `[batch, tokens read, hiddenSize]`. */
 export function luminaBlock(
   x: Tensor,
   block: LuminaBlock,
@@ -96,9 +98,10 @@ export function luminaBlock(
   const normalize = (states: Tensor, scale: Tensor) => rmsNorm(states, scale, config.normEps);
   const modulation = modulate(block, config, context);
   const attend = (states: Tensor) => blockAttention(states, block.attention, config, context);
-  const attended = sublayer(x, block.attentionNorms, normalize, attend, modulation?.attention);
+  const kept = context.read ? context.read(x) : x;
+  const attended = add(kept, sublayer(x, block.attentionNorms, normalize, attend, modulation?.attention));
   const fed = (states: Tensor) => gatedMlp(states, block.feedForward);
-  return sublayer(attended, block.feedForwardNorms, normalize, fed, modulation?.feedForward);
+  return add(attended, sublayer(attended, block.feedForwardNorms, normalize, fed, modulation?.feedForward));
 }
 
 /** `[batch, 1, hiddenSize]` each. */
@@ -121,7 +124,7 @@ function modulate(
   };
 }
 
-/** `x + tanh(gate) · after(layer((1 + scale) · before(x)))`, without modulation `x + after(layer(before(x)))`. */
+/** What is added: `tanh(gate) · after(layer((1 + scale) · before(x)))`, without modulation `after(layer(before(x)))`. */
 function sublayer(
   x: Tensor,
   [before, after]: readonly [before: Tensor, after: Tensor],
@@ -130,26 +133,26 @@ function sublayer(
   modulation: Modulation | undefined,
 ): Tensor {
   const states = normalize(x, before);
-  if (!modulation) return add(x, normalize(layer(states), after));
+  if (!modulation) return normalize(layer(states), after);
   const scaled = multiply(states, add(modulation.scale, 1));
-  return add(x, multiply(hyperbolicTangent(modulation.gate), normalize(layer(scaled), after)));
+  return multiply(hyperbolicTangent(modulation.gate), normalize(layer(scaled), after));
 }
 
 function blockAttention(
   x: Tensor,
   { query, key, value, output, queryNorm, keyNorm }: BlockAttention,
   config: LuminaTransformerConfig,
-  { rotary, mask }: BlockContext,
+  { rotary, mask, read = (states) => states }: BlockContext,
 ): Tensor {
   const { heads, keyValueHeads, headDim } = config;
-  const [batch, tokens] = x.shape;
-  const turned = ({ weight }: Linear, norm: Tensor, count: number) => {
+  const turned = (x: Tensor, positions: Tensor, { weight }: Linear, norm: Tensor, count: number) => {
+    const [batch, tokens] = x.shape;
     const states = reshape(linear(x, { weight: pairsApart(weight, headDim) }), [batch!, tokens!, count, headDim]);
     const normed = reshape(rmsNorm(states, pairsApart(norm, headDim), headEpsilon), [batch!, tokens!, count * headDim]);
-    return rotaryEmbedding(normed, rotary.cosine, rotary.sine, rotary.positions, count);
+    return rotaryEmbedding(normed, rotary.cosine, rotary.sine, positions, count);
   };
-  const queries = turned(query, queryNorm, heads);
-  const keys = turned(key, keyNorm, keyValueHeads);
+  const queries = turned(read(x), read(rotary.positions), query, queryNorm, heads);
+  const keys = turned(x, rotary.positions, key, keyNorm, keyValueHeads);
   return linear(attention(queries, keys, linear(x, value), config, { mask }).output, output);
 }
 

@@ -5,7 +5,6 @@ import {
   declareLuminaTransformer,
   type LuminaTransformerOptions,
   luminaTransformer,
-  targetHalf,
   withSource,
 } from './transformer.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
@@ -35,7 +34,8 @@ export function compileLuminaTransformer(
     caption: input('caption', 'float32', ['batch', 'tokens', config.captionDim]),
     captionMask: input('caption_mask', 'int64', ['batch', 'tokens']),
   };
-  const predict = (states: Tensor) => luminaTransformer({ states, ...conditions }, model, config);
+  const predict = (states: Tensor, output?: 'target') =>
+    luminaTransformer({ states, ...conditions }, model, config, output);
   const program = (others: readonly Tensor[], prediction: Tensor) =>
     compile({
       name: 'diffusion transformer',
@@ -44,5 +44,5 @@ export function compileLuminaTransformer(
     });
   if (codebookDim === 0) return program([], predict(latents));
   const star = { source: map('source', config.latentChannels), codes: map('codes', codebookDim) };
-  return program(Object.values(star), targetHalf(predict(withSource({ latents, ...star }))));
+  return program(Object.values(star), predict(withSource({ latents, ...star }), 'target'));
 }

@@ -118,7 +118,7 @@ export interface LuminaInputs {
 
 /**
  * The direction from noise to picture, `[batch, latentChannels, height, width]`; of STAR's transformer the lower half, the
- * source's, means nothing (`targetHalf`).
+ * source's, means nothing, and `target` leaves it out: `[batch, latentChannels, height / 2, width]`, for less work.
  * @throws TensorError for states that are not whole patches or reach beyond the positions of the configuration, and for a
  *   caption of fixed size that does.
  */
@@ -126,6 +126,7 @@ export function luminaTransformer(
   { states, timestep, caption, captionMask }: LuminaInputs,
   model: LuminaTransformer,
   config: LuminaTransformerConfig,
+  output: 'all' | 'target' = 'all',
 ): Tensor {
   const grid = patchGrid(states, model, config);
   const tokens = caption.shape[1]!;
@@ -147,15 +148,18 @@ export function luminaTransformer(
   const patches = model.sourceRefiner ? refineSource(refined, model.sourceRefiner) : refined;
 
   // The published code moves padding behind the picture; attention does not mind where it does not look.
-  const joint = through(model.layers, concat([words, patches], 1), {
+  const context = {
     rotary: rotary.joint,
     mask: concat([padding, full('float32', [padding.shape[0]!, 1, 1, grid.rows * grid.columns], 0)], 3),
     time,
-  });
-  const picture = slice(joint, 1, tokens);
+  };
+  const shown = { ...grid, rows: output === 'target' ? grid.rows / 2 : grid.rows };
+  const read = (x: Tensor) => slice(slice(x, 1, tokens), 1, 0, shown.rows * shown.columns);
+  const inner = through(model.layers.slice(0, -1), concat([words, patches], 1), context);
+  const picture = through(model.layers.slice(-1), inner, { ...context, read });
   const normed = layerNorm(picture, full('float32', [config.hiddenSize], 1), undefined, outputEpsilon);
   const scaled = multiply(normed, unsqueeze(add(linear(time, model.output.scale), 1), 1));
-  return unpatchify(linear(scaled, model.output.projection), grid, config.patchSize);
+  return unpatchify(linear(scaled, model.output.projection), shown, config.patchSize);
 }
 
 /** Cosines and sines of the time at frequencies from 1 down to 1/10,000 (Ho et al. 2020), through two layers. */
@@ -236,11 +240,6 @@ export interface StarLatents {
  */
 export function withSource({ latents, source, codes }: StarLatents): Tensor {
   return concat([concat([latents, source], 2), concat([codes, codes], 2)], 1);
-}
-
-/** The upper half, `[batch, channels, height, width]`, of what has twice the height. */
-export function targetHalf(prediction: Tensor): Tensor {
-  return slice(prediction, 2, 0, (prediction.shape[2] as number) / 2);
 }
 
 /** Embeddings of a picture's codes, `[batch, gridSize², codebookDim]`, as maps of a latent's size. */

@@ -5,9 +5,9 @@ import {
   type CompiledProgram,
   compile,
   type Dim,
+  fillNormal,
   input,
   multiplyDims,
-  normal,
   type Shape,
 } from '../../tensor/index.ts';
 import {
@@ -72,9 +72,9 @@ export const latentStreams = { start: 301, source: 302 } as const;
 export function latentNoise(shape: readonly number[], seed: number, stream: number): Float32TensorValue {
   const noise = zeroLatents(shape);
   const each = noise.data.length / shape[0]!;
-  noise.data.forEach((_, at) => {
-    noise.data[at] = normal(seed + Math.floor(at / each), stream, at % each);
-  });
+  for (let image = 0; image < shape[0]!; image++) {
+    fillNormal(noise.data.subarray(image * each, (image + 1) * each), seed + image, stream);
+  }
   return noise;
 }
 

@@ -1,4 +1,5 @@
 /** Data of the alignment stage, made of pictures and captions by the frozen parts of the model. */
+import type { RgbImage } from '../../image/rgb-image.ts';
 import { captionFeeds, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
 import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { vqPixelValues } from '../../models/vq/image-transform.ts';
@@ -55,13 +56,24 @@ export class AlignmentFeeds {
     const shape = [shown.length, latentChannels, side, side];
     const each = latentChannels * side ** 2;
     const [latents, noise, sources] = [zeroLatents(shape), zeroLatents(shape), zeroLatents(shape)];
-    for (const [row, { sample, told }] of shown.entries()) {
+    // Chance and pixels need no session: they are ready before the step that is running lets go of it.
+    const encoded = shown.flatMap(({ sample, told }, row) => {
       const number = sampleNumber(sample.index, 'source' in sample);
       const chance = (use: 'latents' | 'source' | 'noise') => sampleNoise(shape, this.#seed, number, use);
+      const feeds = (image: RgbImage, use: 'latents' | 'source') => ({
+        picture: vqPixelValues(image, this.#sizes.resolution),
+        noise: chance(use),
+      });
       noise.data.set(chance('noise').data, row * each);
-      latents.data.set(await this.#latents(sample, 'image', chance('latents')), row * each);
-      if (!('source' in sample) || !told.source) continue;
-      sources.data.set(await this.#latents(sample, 'source', chance('source')), row * each);
+      const target = { to: latents.data.subarray(row * each), feeds: feeds(sample.image, 'latents') };
+      if (!('source' in sample) || !told.source) return [target];
+      return [target, { to: sources.data.subarray(row * each), feeds: feeds(sample.source, 'source') }];
+    });
+    const encoder = await this.#program('vae encoder');
+    for (const { to, feeds } of encoded) {
+      // One picture a run: its latents do not depend on the batch, nor does the memory.
+      const result = await encoder.run(feeds, { outputs: ['latents'] });
+      to.set((result.latents as TensorValue).data as Float32Array);
     }
     return {
       latents,
@@ -81,18 +93,6 @@ export class AlignmentFeeds {
       name,
       async () => (await loadProgram(this.#model, this.#decoder, name, this.#sizes)).session,
     );
-  }
-
-  /** One picture a run: its latents do not depend on the batch, nor does the memory. */
-  async #latents<Key extends 'image' | 'source'>(
-    sample: { readonly [key in Key]: Parameters<typeof vqPixelValues>[0] },
-    key: Key,
-    noise: TensorValue,
-  ): Promise<Float32Array> {
-    const session = await this.#program('vae encoder');
-    const picture = vqPixelValues(sample[key], this.#sizes.resolution);
-    const { latents } = await session.run({ picture, noise }, { outputs: ['latents'] });
-    return (latents as TensorValue).data as Float32Array;
   }
 
   /** `[batch, places, codebookDim]`; zeros where a sample is told no codes. */
