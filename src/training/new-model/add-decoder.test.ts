@@ -125,6 +125,11 @@ describe('a trained autoencoder', { timeout: 120_000 }, () => {
     await using star = await Star.load(folder, { device: 'cpu' });
     const { images } = await star.generate('a red cup', { decoder: 'diffusion', seed: 3, steps: 1 });
     expect(images[0]!.width).toBe(32);
+    // It is the model's own now: a stage that goes on does not ask for the folder again.
+    const gone = { ...settings, autoencoderFrom: path.join(root, 'gone') };
+    await ensureDecoder(folder, gone);
+    const wider = { ...gone, transformer: { ...settings.transformer, layers: 2 } };
+    await expect(ensureDecoder(folder, wider)).rejects.toThrow(/of other sizes: transformer\.layers differ/);
   });
 
   test('is refused with sizes beside it, without a folder, and where weights do not fit', async () => {

@@ -8,14 +8,19 @@ import { isDeepStrictEqual } from 'node:util';
 import { writeFileDurably } from '../../checkpoint/durable.ts';
 import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { readJsonFile } from '../../models/config-file.ts';
-import { openAutoencoderFolder } from '../../models/lumina2/folder.ts';
 import { declareVae } from '../../models/lumina2/vae.ts';
 import { openPartWeights, overlayPrefixes } from '../../models/lumina2/weights.ts';
 import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
 import { openStarWeights } from '../../models/star/weights.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { TrainingError } from '../error.ts';
-import { type DecoderConfigurations, decoderConfigurations, decoderShapes } from './decoder-configurations.ts';
+import {
+  type DecoderConfigurations,
+  decoderConfigurations,
+  decoderShapes,
+  openTrainedAutoencoder,
+  type TrainedAutoencoder,
+} from './decoder-configurations.ts';
 import { type DecoderSettings, decoderSettingsSchema, type ResolvedDecoderSettings } from './decoder-settings.ts';
 import { narrowFloat, weightTypes } from './narrow-float.ts';
 import { requireSavable, writeTensors } from './save-model.ts';
@@ -41,10 +46,11 @@ export async function ensureDecoder(
 ): Promise<void> {
   const model = await openModelFolder(folder);
   const resolved = decoderSettingsSchema.parse(settings);
-  const wanted = await decoderConfigurations(resolved, model);
-  if (model.pixelDecoder) return requireSame(model, wanted);
+  if (model.pixelDecoder) return requireSame(model, resolved);
   requireSavable(model);
-  const given = await givenAutoencoder(resolved, wanted);
+  const trained = await openTrainedAutoencoder(resolved);
+  const wanted = decoderConfigurations(resolved, model, trained);
+  const given = trained && (await openWeights(trained));
   const name = `Lumina2-${path.basename(model.configFile, '.json').replace(/^STAR_/, '')}`;
   const place = path.join(folder, 'checkpoints', name);
   await requireFree(place, wanted);
@@ -69,10 +75,8 @@ export async function ensureDecoder(
 }
 
 /** Reads what a trained autoencoder has of a parameter's name in the STAR checkpoint; all of it is checked before. */
-async function givenAutoencoder({ autoencoderFrom }: ResolvedDecoderSettings, { vae }: DecoderConfigurations) {
-  if (autoencoderFrom === undefined) return undefined;
-  const part = await openAutoencoderFolder(nodeFiles, autoencoderFrom);
-  const weights = await openPartWeights(part, (declare) => declareVae(declare, vae), {
+async function openWeights({ part, config }: TrainedAutoencoder) {
+  const weights = await openPartWeights(part, (declare) => declareVae(declare, config), {
     files: nodeFiles,
     folder: part.folder,
   });
@@ -80,9 +84,14 @@ async function givenAutoencoder({ autoencoderFrom }: ResolvedDecoderSettings, { 
   return (name: string) => (name.startsWith(prefix) ? weights.read(name.slice(prefix.length)) : undefined);
 }
 
-/** @throws TrainingError for a decoder of other sizes. What is measured of its latents may differ. */
-async function requireSame(model: ModelFolder, wanted: DecoderConfigurations): Promise<void> {
+/**
+ * A trained autoencoder that the settings name is the decoder's own by now, and its folder may be gone.
+ * @throws TrainingError for a decoder of other sizes. What is measured of its latents may differ.
+ */
+async function requireSame(model: ModelFolder, settings: ResolvedDecoderSettings): Promise<void> {
   const decoder = await openDiffusionDecoder({ folder: model });
+  const own = settings.autoencoderFrom === undefined ? undefined : { json: {}, config: decoder.vae.config };
+  const wanted = decoderConfigurations(settings, model, own);
   const { scalingFactor, shiftFactor } = decoder.vae.config;
   const there = {
     textEncoder: decoder.textEncoder.kind,

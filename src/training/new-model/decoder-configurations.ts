@@ -2,7 +2,7 @@
 import { nodeFiles } from '../../checkpoint/node-files.ts';
 import { ConfigError } from '../../models/config-error.ts';
 import { readJsonFile } from '../../models/config-file.ts';
-import { openAutoencoderFolder } from '../../models/lumina2/folder.ts';
+import { openAutoencoderFolder, type WeightedPart } from '../../models/lumina2/folder.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
 import { declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
 import { parseLuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
@@ -21,15 +21,22 @@ export interface DecoderConfigurations extends DecoderConfig {
   readonly files: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
+/** A trained autoencoder's `config.json`, as it stands there and in its normal form. */
+export interface AutoencoderConfiguration {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly config: VaeConfig;
+}
+
 /**
- * @throws ConfigError naming the published key when sizes contradict each other or the model, and for an autoencoder that is
- *   not there or not supported.
+ * @param autoencoder that is trained, where the settings name one; default: a new one of their sizes.
+ * @throws ConfigError naming the published key when sizes contradict each other or the model.
  */
-export async function decoderConfigurations(
+export function decoderConfigurations(
   settings: ResolvedDecoderSettings,
   { qwen }: ModelConfig,
-): Promise<DecoderConfigurations> {
-  const { json: vaeJson, config: vae } = await autoencoderOf(settings);
+  autoencoder?: AutoencoderConfiguration,
+): DecoderConfigurations {
+  const { json: vaeJson, config: vae } = autoencoder ?? newAutoencoder(settings);
   const step = vae.downsampling * settings.transformer.patchSize;
   const files = {
     'model_index.json': indexJson(),
@@ -72,15 +79,27 @@ function place(file: string): string {
   return `decoder settings (${file})`;
 }
 
-/** The configuration of the trained autoencoder that the settings name, or of a new one. */
-async function autoencoderOf({ autoencoder, autoencoderFrom }: ResolvedDecoderSettings) {
-  if (autoencoderFrom !== undefined) {
-    const { configFile } = await openAutoencoderFolder(nodeFiles, autoencoderFrom);
-    const json = (await readJsonFile(configFile)) as Record<string, unknown>;
-    return { json, config: parseVaeConfig(json, configFile) };
-  }
+function newAutoencoder({ autoencoder }: ResolvedDecoderSettings): AutoencoderConfiguration {
   const json = newVaeJson(autoencoder!);
   return { json, config: parseVaeConfig(json, place('vae/config.json')) };
+}
+
+/** An autoencoder that is trained already. */
+export interface TrainedAutoencoder extends AutoencoderConfiguration {
+  readonly part: WeightedPart;
+}
+
+/**
+ * Opens the autoencoder that the settings name, if they do.
+ * @throws ConfigError where it is not there or not supported.
+ */
+export async function openTrainedAutoencoder({
+  autoencoderFrom,
+}: ResolvedDecoderSettings): Promise<TrainedAutoencoder | undefined> {
+  if (autoencoderFrom === undefined) return undefined;
+  const part = await openAutoencoderFolder(nodeFiles, autoencoderFrom);
+  const json = (await readJsonFile(part.configFile)) as Record<string, unknown>;
+  return { json, config: parseVaeConfig(json, part.configFile), part };
 }
 
 function indexJson() {

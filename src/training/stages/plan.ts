@@ -11,7 +11,7 @@ import { discriminatorPrefix } from '../adversarial-loss.ts';
 import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
-import { decoderConfigurations } from '../new-model/decoder-configurations.ts';
+import { decoderConfigurations, openTrainedAutoencoder } from '../new-model/decoder-configurations.ts';
 import { derivedModel } from '../new-model/derive-model.ts';
 import { countParts, modelShapes } from '../new-model/new-model.ts';
 import { type DecoderConfig, publishedDecoder } from '../new-model/published-decoder.ts';
@@ -123,7 +123,9 @@ async function decoderOf(
   config: ModelConfig | ModelFolder,
 ): Promise<DecoderConfig> {
   const there = 'folder' in config && config.pixelDecoder;
-  if (!there && recipe.decoder) return decoderConfigurations(recipe.decoder, config);
+  if (!there && recipe.decoder) {
+    return decoderConfigurations(recipe.decoder, config, await openTrainedAutoencoder(recipe.decoder));
+  }
   if (!('folder' in config)) return publishedDecoder();
   const decoder = await openDiffusionDecoder({ folder: requireDecoder(config, stage) });
   const { transformer, vae, textEncoder: reader } = decoder;
