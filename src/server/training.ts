@@ -4,6 +4,7 @@ import path from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance } from 'fastify';
 import { TaskError } from '../tasks/error.ts';
+import { metricsFile, previewFolder, previewStep } from '../training/step-names.ts';
 
 /** A stage of the training as `/training` lists it. */
 interface ListedStage {
@@ -16,9 +17,15 @@ interface ListedStage {
   readonly previews: readonly { readonly step: number; readonly picture: string }[];
 }
 
-const sheetName = /^step-(\d{8})\.png$/;
-/** What of the folder is given away: nothing of weights or checkpoints. */
-const givenAway = /^\/[a-z]+\/(metrics\.jsonl|previews\/step-\d{8}\.png)$/;
+const stageName = /^[a-z]+$/;
+
+/** What of the folder is given away: logs and preview sheets, nothing of weights or checkpoints. */
+function isGivenAway(address: string): boolean {
+  const [, stage, first, second, ...more] = address.split('/');
+  if (!stageName.test(stage ?? '') || more.length > 0) return false;
+  if (second === undefined) return first === metricsFile;
+  return first === previewFolder && previewStep(second) !== undefined;
+}
 
 /** @param folder of `starstack train --out`, or undefined for none; it may be empty yet. */
 export function addTraining(app: FastifyInstance, folder: string | undefined): void {
@@ -29,7 +36,7 @@ export function addTraining(app: FastifyInstance, folder: string | undefined): v
     prefix: '/training/',
     decorateReply: false,
     index: false,
-    allowedPath: (name) => givenAway.test(name),
+    allowedPath: isGivenAway,
     maxAge: 0,
     setHeaders: (reply) => reply.setHeader('x-content-type-options', 'nosniff'),
   });
@@ -53,18 +60,18 @@ export async function requireFolder(training: string | undefined): Promise<void>
 /** Stages that have a log, the one written last first. */
 async function stagesIn(folder: string): Promise<ListedStage[]> {
   const found: ListedStage[] = [];
-  for (const stage of (await namesIn(folder)).filter((name) => /^[a-z]+$/.test(name))) {
-    const log = await stat(path.join(folder, stage, 'metrics.jsonl')).catch(() => undefined);
+  for (const stage of (await namesIn(folder)).filter((name) => stageName.test(name))) {
+    const log = await stat(path.join(folder, stage, metricsFile)).catch(() => undefined);
     if (!log?.isFile()) continue;
-    const sheets = await namesIn(path.join(folder, stage, 'previews'));
+    const sheets = await namesIn(path.join(folder, stage, previewFolder));
     found.push({
       stage,
-      log: `/training/${stage}/metrics.jsonl`,
+      log: `/training/${stage}/${metricsFile}`,
       modified: log.mtime.toISOString(),
       previews: sheets
         .flatMap((name) => {
-          const step = sheetName.exec(name)?.[1];
-          return step === undefined ? [] : [{ step: Number(step), picture: `/training/${stage}/previews/${name}` }];
+          const step = previewStep(name);
+          return step === undefined ? [] : [{ step, picture: `/training/${stage}/${previewFolder}/${name}` }];
         })
         .sort((a, b) => a.step - b.step),
     });

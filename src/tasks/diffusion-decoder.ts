@@ -20,7 +20,7 @@ import {
   tokenizeCaption,
 } from '../models/lumina2/gemma2-prompt.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
-import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
+import { codeChannelsOf, declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { declareVae } from '../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
@@ -39,6 +39,8 @@ export interface DiffusionDecoder {
   readonly transformer: { readonly config: LuminaTransformerConfig; readonly weights: PartWeights };
   readonly vae: { readonly config: VaeConfig; readonly weights: PartWeights };
   readonly textEncoder: CaptionReader;
+  /** Whether it is told the VQ decoder's picture beside the embeddings of codes. */
+  readonly draft: boolean;
   readonly tokenizer: CaptionTokenizer;
   readonly scheduler: SchedulerConfig;
 }
@@ -98,13 +100,14 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
     file: folder.checkpointFile,
     prefix: overlayPrefixes[part],
   });
-  const { codebookDim } = star.pixelEncoder;
+  const draft = star.pixelDecoder?.draft ?? false;
+  const codeChannels = codeChannelsOf(star.pixelEncoder, draft);
   return {
     transformer: {
       config: transformer,
       weights: await openPartWeights(
         parts.transformer,
-        (declare) => declareLuminaTransformer(declare, transformer, { codebookDim }),
+        (declare) => declareLuminaTransformer(declare, transformer, { codeChannels }),
         { files, folder: folder.folder, overlay: overlay('transformer') },
       ),
     },
@@ -117,6 +120,7 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
       }),
     },
     textEncoder: reader,
+    draft,
     tokenizer,
     scheduler,
   };
@@ -247,7 +251,7 @@ function keptSession(decoder: DiffusionDecoder, key: string, load: () => Promise
 
 function programOf(
   { folder, weights }: LoadedModel,
-  { transformer, vae, textEncoder }: DiffusionDecoder,
+  { transformer, vae, textEncoder, draft }: DiffusionDecoder,
   name: DiffusionProgram,
   { resolution, captionTokens }: DiffusionSizes,
 ): { readonly program: CompiledProgram; readonly weightsFolder: string } {
@@ -268,7 +272,7 @@ function programOf(
       };
     case 'code maps':
     case 'embedding maps': {
-      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side };
+      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side, draft };
       const from = name === 'code maps' ? 'codes' : 'embeddings';
       return {
         program: compileCodeMaps(weights.declare, pixelEncoder, sizes, from),
@@ -283,7 +287,7 @@ function programOf(
     case 'denoiser':
       return {
         program: compileDenoiser(transformer.weights.declare, transformer.config, {
-          codebookDim: pixelEncoder.codebookDim,
+          codeChannels: codeChannelsOf(pixelEncoder, draft),
           height: side,
           width: side,
         }),

@@ -11,18 +11,36 @@
  * guidance is computed, source and codes are no sum of two directions.
  */
 
-import { codeMaps, declareLuminaTransformer, luminaTransformer, withSource } from '../models/lumina2/transformer.ts';
+import {
+  codeChannelsOf,
+  codeMaps,
+  declareLuminaTransformer,
+  luminaTransformer,
+  withSource,
+} from '../models/lumina2/transformer.ts';
 import type { LuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { overlayPrefixes } from '../models/lumina2/weights.ts';
 import type { StarConfig } from '../models/star/config.ts';
 import { type Declare, parameterShapes, within } from '../nn/parameters.ts';
-import { add, type CompiledProgram, multiply, reduceMean, reshape, square, subtract } from '../tensor/index.ts';
+import {
+  add,
+  type CompiledProgram,
+  concat,
+  multiply,
+  reduceMean,
+  reshape,
+  resizeBilinear,
+  square,
+  subtract,
+} from '../tensor/index.ts';
 import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
 /** The sizes of the models that the stage joins. */
 export interface AlignmentModels {
   readonly transformer: LuminaTransformerConfig;
-  readonly pixelEncoder: Pick<StarConfig['pixelEncoder'], 'codebookDim' | 'gridSize'>;
+  readonly pixelEncoder: Pick<StarConfig['pixelEncoder'], 'codebookDim' | 'gridSize' | 'imageSize'>;
+  /** Whether the transformer is told the VQ decoder's picture beside the embeddings of codes. Default false. */
+  readonly draft?: boolean;
 }
 
 export interface AlignmentShapes {
@@ -39,14 +57,17 @@ export interface AlignmentShapes {
 /**
  * The stage that trains the diffusion transformer. Its data: `latents`, `noise` and `source_latents` of one shape (latents
  * shifted and scaled as the VAE's configuration says), `sigma [batch]` in [0, 1], `code_embeddings [batch, codes,
- * codebookDim]`, `caption [batch, captionTokens, captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
+ * codebookDim]`, where there is one `draft [batch, 3, imageSize, imageSize]` in [−1, 1], `caption [batch, captionTokens,
+ * captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
  */
 export function alignmentStage(
-  { transformer: config, pixelEncoder: { codebookDim, gridSize } }: AlignmentModels,
+  { transformer: config, pixelEncoder, draft: hasDraft = false }: AlignmentModels,
   { batch, latentSize, captionTokens, reportPrediction = false }: AlignmentShapes,
 ): Stage {
+  const { codebookDim, gridSize, imageSize } = pixelEncoder;
+  const codeChannels = codeChannelsOf(pixelEncoder, hasDraft);
   const declareAll = (declare: Declare) =>
-    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), config, { codebookDim });
+    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), config, { codeChannels });
   const latentShape = [batch, config.latentChannels, latentSize, latentSize];
   return {
     name: 'alignment',
@@ -55,15 +76,18 @@ export function alignmentStage(
       { name: 'noise', dtype: 'float32', shape: latentShape },
       { name: 'sigma', dtype: 'float32', shape: [batch] },
       { name: 'code_embeddings', dtype: 'float32', shape: [batch, gridSize ** 2, codebookDim] },
+      ...(hasDraft ? [{ name: 'draft', dtype: 'float32', shape: [batch, 3, imageSize, imageSize] } as const] : []),
       { name: 'source_latents', dtype: 'float32', shape: latentShape },
       { name: 'caption', dtype: 'float32', shape: [batch, captionTokens, config.captionDim] },
       { name: 'caption_mask', dtype: 'int64', shape: [batch, captionTokens] },
     ],
     trained: parameterShapes(declareAll),
-    loss: (declare, { latents, noise, sigma, code_embeddings, source_latents, caption, caption_mask }) => {
+    loss: (declare, { latents, noise, sigma, code_embeddings, draft, source_latents, caption, caption_mask }) => {
       const share = reshape(sigma!, [batch, 1, 1, 1]);
       const noisy = add(multiply(share, noise!), multiply(subtract(1, share), latents!));
-      const codes = codeMaps(code_embeddings!, gridSize, [latentSize, latentSize]);
+      const size = [latentSize, latentSize] as const;
+      const maps = codeMaps(code_embeddings!, gridSize, size);
+      const codes = draft ? concat([maps, resizeBilinear(draft, ...size)], 1) : maps;
       const prediction = luminaTransformer(
         {
           states: withSource({ latents: noisy, source: source_latents!, codes }),

@@ -6,6 +6,7 @@ import { contactSheet } from '../image/contact-sheet.ts';
 import { encodePng } from '../image/png.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { type MetricsLine, MetricsLog } from './metrics.ts';
+import { metricsFile, previewFolder, previewName } from './step-names.ts';
 import { TensorBoardLog } from './tensorboard.ts';
 
 export class TrainingJournal implements AsyncDisposable {
@@ -21,7 +22,7 @@ export class TrainingJournal implements AsyncDisposable {
 
   /** Goes on after `step`: what the journal has past it belongs to steps that are done again. */
   static async open(folder: string, step: number): Promise<TrainingJournal> {
-    const metrics = await MetricsLog.open(join(folder, 'metrics.jsonl'), step);
+    const metrics = await MetricsLog.open(join(folder, metricsFile), step);
     try {
       return new TrainingJournal(folder, metrics, await TensorBoardLog.create(join(folder, 'tensorboard'), step));
     } catch (error) {
@@ -41,8 +42,8 @@ export class TrainingJournal implements AsyncDisposable {
   async pictures(step: number, pictures: readonly RgbImage[]): Promise<string> {
     const sheet = contactSheet(pictures);
     const png = await encodePng(sheet);
-    await mkdir(join(this.#folder, 'previews'), { recursive: true });
-    const path = join(this.#folder, 'previews', `step-${String(step).padStart(8, '0')}.png`);
+    await mkdir(join(this.#folder, previewFolder), { recursive: true });
+    const path = join(this.#folder, previewFolder, previewName(step));
     await writeFileDurably(path, [png]);
     await this.#tensorBoard.append(step, { pictures: { preview: { ...sheet, png } } });
     return path;

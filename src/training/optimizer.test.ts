@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { NumericArray } from '../../test/tensor/array.ts';
 import { runProgram } from '../../test/tensor/session.ts';
 import { compile, input } from '../tensor/index.ts';
-import { adamW, type OptimizerOptions, optimizerSettings } from './optimizer.ts';
+import { type OptimizerOptions, optimizerSettings, updateWeights } from './optimizer.ts';
 
 interface Golden {
   settings: OptimizerOptions;
@@ -18,8 +18,21 @@ interface Golden {
 }
 const golden = JSON.parse(readFileSync(new URL('../../test/training/adamw.json', import.meta.url), 'utf8')) as Golden;
 
+interface GoldenMuon {
+  weightDecay: number;
+  rates: number[];
+  shapes: number[][];
+  weights: number[][];
+  gradients: number[][][];
+  steps: number[][][];
+  momentum: number[][];
+}
+const goldenMuon = JSON.parse(
+  readFileSync(new URL('../../test/training/muon.json', import.meta.url), 'utf8'),
+) as GoldenMuon;
+
 /** One update of tensors of these shapes, with everything as inputs. */
-function compileUpdate(shapes: readonly number[][], options: OptimizerOptions) {
+function compileUpdate(shapes: readonly number[][], options: OptimizerOptions, inner?: readonly boolean[]) {
   const ports = (name: string) => shapes.map((shape, index) => input(`${name}${index}`, 'float32', shape));
   const [weights, first, second, gradients] = ['weight', 'first', 'second', 'gradient'].map(ports) as [
     ReturnType<typeof ports>,
@@ -35,7 +48,7 @@ function compileUpdate(shapes: readonly number[][], options: OptimizerOptions) {
     firstMoment: first[index]!,
     secondMoment: second[index]!,
   }));
-  const result = adamW({ tensors, gradients, loss, updates, learningRate }, optimizerSettings(options));
+  const result = updateWeights({ tensors, gradients, loss, updates, learningRate, inner }, optimizerSettings(options));
   const outputs = result.tensors.flatMap(({ weight, firstMoment, secondMoment }, index) => [
     [`next.weight${index}`, weight] as const,
     [`next.first${index}`, firstMoment] as const,
@@ -58,18 +71,13 @@ const array = (shape: readonly number[], values: ArrayLike<number>): NumericArra
   data: Float64Array.from(values),
 });
 
-function startFeeds() {
+function startFeeds({ shapes, weights }: Pick<Golden, 'shapes' | 'weights'> = golden) {
   const feeds: Record<string, NumericArray> = { updates: array([], [0]), loss: array([], [1]) };
-  golden.shapes.forEach((shape, index) => {
-    feeds[`weight${index}`] = array(shape, golden.weights[index]!);
-    feeds[`first${index}`] = array(
-      shape,
-      golden.weights[index]!.map(() => 0),
-    );
-    feeds[`second${index}`] = array(
-      shape,
-      golden.weights[index]!.map(() => 0),
-    );
+  shapes.forEach((shape, index) => {
+    const zeros = weights[index]!.map(() => 0);
+    feeds[`weight${index}`] = array(shape, weights[index]!);
+    feeds[`first${index}`] = array(shape, zeros);
+    feeds[`second${index}`] = array(shape, zeros);
   });
   return feeds;
 }
@@ -136,9 +144,51 @@ describe('AdamW', () => {
       { weightDecay: Number.NaN },
       { clipNorm: 0 },
       { clipNorm: Number.NaN },
+      { matrices: 'sgd' as 'muon' },
     ]) {
       expect(() => optimizerSettings(options), JSON.stringify(options)).toThrow(/expected/);
     }
     expect(optimizerSettings({ clipNorm: Infinity }).clipNorm).toBe(Infinity);
+  });
+});
+
+describe('Muon', () => {
+  const { shapes, weightDecay } = goldenMuon;
+  const settings: OptimizerOptions = { matrices: 'muon', weightDecay, clipNorm: Infinity };
+
+  it('does what PyTorch does in float64 with the rate that AdamW takes', async () => {
+    const program = compileUpdate(shapes, settings, [true, true]);
+    const feeds = startFeeds(goldenMuon);
+    for (const [step, rate] of goldenMuon.rates.entries()) {
+      shapes.forEach((shape, index) => {
+        feeds[`gradient${index}`] = array(shape, goldenMuon.gradients[step]![index]!);
+      });
+      feeds.rate = array([], [rate]);
+      const result = await runProgram(program, feeds);
+      shapes.forEach((_, index) => {
+        const actual = result[`next.weight${index}`]!.data;
+        goldenMuon.steps[step]![index]!.forEach((value, at) => {
+          expect(Math.abs(actual[at]! - value), `weight${index}[${at}] of step ${step}`).toBeLessThan(2e-6);
+        });
+      });
+      for (const name of Object.keys(feeds)) if (result[`next.${name}`]) feeds[name] = result[`next.${name}`]!;
+    }
+    shapes.forEach((_, index) => {
+      expectClose(feeds[`first${index}`]!.data, goldenMuon.momentum[index]!, `first${index}`);
+    });
+  });
+
+  it('leaves to AdamW what is no matrix inside the network', async () => {
+    const feeds = startFeeds(goldenMuon);
+    shapes.forEach((shape, index) => {
+      feeds[`gradient${index}`] = array(shape, goldenMuon.gradients[0]![index]!);
+    });
+    feeds.rate = array([], [0.02]);
+    const [mixed, plain] = [
+      await runProgram(compileUpdate(shapes, settings, [true, false]), feeds),
+      await runProgram(compileUpdate(shapes, { ...settings, matrices: 'adamw' }), feeds),
+    ];
+    expect([...mixed['next.weight1']!.data]).toEqual([...plain['next.weight1']!.data]);
+    expect([...mixed['next.weight0']!.data]).not.toEqual([...plain['next.weight0']!.data]);
   });
 });

@@ -1,7 +1,8 @@
 /**
  * AdamW (Loshchilov & Hutter 2019) with clipping by the global norm, as `torch.optim.AdamW` and
  * `torch.nn.utils.clip_grad_norm_` compute them, written for a program that is traced once: learning rate and step number
- * are tensors.
+ * are tensors. Where it is asked for, matrices inside the network are moved by Muon instead (Jordan et al. 2024), as
+ * `torch.optim.Muon` computes it with `adjust_lr_fn="match_rms_adamw"`: one learning rate serves both.
  */
 import {
   absolute,
@@ -11,6 +12,7 @@ import {
   cond,
   divide,
   less,
+  matmul,
   minimum,
   multiply,
   power,
@@ -41,7 +43,12 @@ export interface OptimizerOptions {
    * (1 + t)/(10 + t), so that the average forgets its start. Default 0.
    */
   readonly averageDecay?: number | undefined;
+  /** What moves matrices inside the network; all else is moved by AdamW. Default `'adamw'`. */
+  readonly matrices?: MatrixOptimizer | undefined;
 }
+
+export const matrixOptimizers = ['adamw', 'muon'] as const;
+export type MatrixOptimizer = (typeof matrixOptimizers)[number];
 
 export type OptimizerSettings = { readonly [K in keyof OptimizerOptions]-?: NonNullable<OptimizerOptions[K]> };
 
@@ -55,6 +62,7 @@ export function optimizerSettings(options: OptimizerOptions = {}): OptimizerSett
     decayed = 'matrices',
     clipNorm = 1,
     averageDecay = 0,
+    matrices = 'adamw',
   } = options;
   const require = (fits: boolean, name: string, value: number | string, expected: string) => {
     if (fits) return;
@@ -67,7 +75,8 @@ export function optimizerSettings(options: OptimizerOptions = {}): OptimizerSett
   require(decayed === 'matrices' || decayed === 'all', 'decayed', decayed, 'matrices or all');
   require(clipNorm > 0, 'clipNorm', clipNorm, 'a number above 0');
   require(averageDecay >= 0 && averageDecay < 1, 'averageDecay', averageDecay, 'a number in [0, 1)');
-  return { beta1, beta2, epsilon, weightDecay, decayed, clipNorm, averageDecay };
+  require(matrixOptimizers.includes(matrices), 'matrices', matrices, matrixOptimizers.join(' or '));
+  return { beta1, beta2, epsilon, weightDecay, decayed, clipNorm, averageDecay, matrices };
 }
 
 /** A trained tensor and its running means, all of one shape, float32. */
@@ -80,6 +89,8 @@ export interface TrainedTensor {
 }
 
 export interface UpdateInputs {
+  /** For each tensor whether it is a matrix inside the network. Default: none is. */
+  readonly inner?: readonly boolean[] | undefined;
   readonly tensors: readonly TrainedTensor[];
   /** One for each tensor. */
   readonly gradients: readonly Tensor[];
@@ -101,8 +112,8 @@ export interface Updated {
 }
 
 /** One step: checks loss and gradients, clips, updates weights, moments and, where there are any, averages. */
-export function adamW(inputs: UpdateInputs, settings: OptimizerSettings): Updated {
-  const { tensors, gradients, loss, updates, learningRate } = inputs;
+export function updateWeights(inputs: UpdateInputs, settings: OptimizerSettings): Updated {
+  const { tensors, gradients, loss, updates, learningRate, inner = [] } = inputs;
   const gradientNorm = squareRoot(gradients.map((gradient) => reduceSum(square(gradient))).reduce(add));
   const finite = (x: Tensor) => less(absolute(x), Infinity);
   const applied = and(finite(loss), finite(gradientNorm));
@@ -110,7 +121,10 @@ export function adamW(inputs: UpdateInputs, settings: OptimizerSettings): Update
     whenTrue: () => {
       const step = add(updates, 1);
       const factors = updateFactors(step, gradientNorm, learningRate, settings);
-      const updated = tensors.map((tensor, index) => updateTensor(tensor, gradients[index]!, factors, settings));
+      const updated = tensors.map((tensor, index) => {
+        const change = settings.matrices === 'muon' && inner[index] ? muon : adamW;
+        return moved(tensor, change(tensor, gradients[index]!, factors, settings), factors, settings);
+      });
       return [step, ...updated.flatMap(unpackTrained)];
     },
     whenFalse: () => [updates, ...tensors.flatMap(unpackTrained)],
@@ -141,6 +155,7 @@ export function packTrained(parts: readonly Tensor[], count: number): TrainedTen
 interface UpdateFactors {
   /** Clipping's factor, at most 1. */
   readonly clip: Tensor;
+  readonly learningRate: Tensor;
   /** Learning rate over the first moment's bias, times the root of the second's. */
   readonly stepSize: Tensor;
   /** Epsilon times the root of the second moment's bias. */
@@ -166,6 +181,7 @@ function updateFactors(
   const oldAverage = minimum(divide(add(done, 1), add(done, 10)), averageDecay);
   return {
     clip: minimum(divide(clipNorm, add(gradientNorm, 1e-6)), 1),
+    learningRate,
     stepSize: float32(divide(multiply(rate, rootBias), bias(beta1))),
     epsilon: float32(multiply(rootBias, epsilon)),
     kept: float32(subtract(1, multiply(rate, weightDecay))),
@@ -173,24 +189,76 @@ function updateFactors(
   };
 }
 
-/** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η√(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε√(1−β₂ᵗ)). */
-function updateTensor(
-  { weight, firstMoment, secondMoment, average }: TrainedTensor,
+/** What is taken from a weight, and its new moments. */
+interface Change extends Pick<TrainedTensor, 'firstMoment' | 'secondMoment'> {
+  readonly change: Tensor;
+}
+
+/** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g²; the change is η√(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε√(1−β₂ᵗ)). */
+function adamW(
+  { firstMoment, secondMoment }: TrainedTensor,
   gradient: Tensor,
-  { clip, stepSize, epsilon, kept, average: [old, fresh] }: UpdateFactors,
-  { beta1, beta2, weightDecay, decayed }: OptimizerSettings,
-): TrainedTensor {
+  { clip, stepSize, epsilon }: UpdateFactors,
+  { beta1, beta2 }: OptimizerSettings,
+): Change {
   // The factors of the gradient are joined first: each one saved is a pass over all weights.
   const first = add(multiply(firstMoment, beta1), multiply(gradient, multiply(clip, 1 - beta1)));
   const scaled = multiply(gradient, multiply(clip, Math.sqrt(1 - beta2)));
   const second = add(multiply(secondMoment, beta2), square(scaled));
   const change = divide(multiply(first, stepSize), add(squareRoot(second), epsilon));
+  return { change, firstMoment: first, secondMoment: second };
+}
+
+/** Muon's momentum, fixed in what it was published with. */
+const muonMomentum = 0.95;
+
+/** m ← μm + (1−μ)g; the change is η · 0.2√(the longer side) · orthogonal(μm + (1−μ)g). The second moment stays. */
+function muon(
+  { firstMoment, secondMoment }: TrainedTensor,
+  gradient: Tensor,
+  { clip, learningRate }: UpdateFactors,
+): Change {
+  const own = multiply(gradient, multiply(clip, 1 - muonMomentum));
+  const first = add(multiply(firstMoment, muonMomentum), own);
+  const ahead = add(multiply(first, muonMomentum), own);
+  const longer = Math.max(...(gradient.shape as readonly number[]));
+  // Liu et al. 2025: entries as large as those of AdamW's changes.
+  const scale = multiply(learningRate, 0.2 * Math.sqrt(longer));
+  return { change: multiply(orthogonal(ahead), scale), firstMoment: first, secondMoment };
+}
+
+/** Coefficients of the iteration: singular values of (0, 1] come to about 1, fast rather than exactly. */
+const [linearPart, cubicPart, fifthPart] = [3.4445, -4.775, 2.0315];
+const newtonSchulzSteps = 5;
+
+/** The nearest matrix with orthogonal rows or columns, about: Newton and Schulz's iteration. */
+function orthogonal(matrix: Tensor): Tensor {
+  const [rows, columns] = matrix.shape as [number, number];
+  const norm = squareRoot(reduceSum(square(matrix)));
+  let x = divide(matrix, add(norm, 1e-7));
+  const tall = rows > columns;
+  for (let step = 0; step < newtonSchulzSteps; step++) {
+    // The product of the shorter sides is the smaller one.
+    const gram = matmul(x, x, tall ? { transposeA: true } : { transposeB: true });
+    const factor = add(multiply(gram, cubicPart), multiply(matmul(gram, gram), fifthPart));
+    x = add(multiply(x, linearPart), tall ? matmul(x, factor) : matmul(factor, x));
+  }
+  return x;
+}
+
+/** w ← (1−ηλ)w − change, and its average. */
+function moved(
+  { weight, average }: TrainedTensor,
+  { change, firstMoment, secondMoment }: Change,
+  { kept, average: [old, fresh] }: UpdateFactors,
+  { weightDecay, decayed }: OptimizerSettings,
+): TrainedTensor {
   const decays = weightDecay > 0 && (decayed === 'all' || weight.rank >= 2);
-  const moved = subtract(decays ? multiply(weight, kept) : weight, change);
+  const next = subtract(decays ? multiply(weight, kept) : weight, change);
   return {
-    weight: moved,
-    firstMoment: first,
-    secondMoment: second,
-    average: average && add(multiply(average, old), multiply(moved, fresh)),
+    weight: next,
+    firstMoment,
+    secondMoment,
+    average: average && add(multiply(average, old), multiply(next, fresh)),
   };
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { parseDocument, parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { TrainingError } from './error.ts';
+import { matrixOptimizers } from './optimizer.ts';
 import { schedules } from './schedule.ts';
 
 const whole = (least: number) => z.int().min(least);
@@ -22,6 +23,10 @@ const trainerFields = {
     .max(1)
     .default(0)
     .describe('What is left of the learning rate at the end, as a part of it, 0 to 1. Default: 0.'),
+  optimizer: z
+    .enum(matrixOptimizers)
+    .default('adamw')
+    .describe('What moves matrices inside the network, adamw or muon; all else is moved by adamw. Default: adamw.'),
   weightDecay: z
     .number()
     .min(0)

@@ -15,6 +15,7 @@ import type { Cursor } from '../data/stream.ts';
 import type { TensorValue } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
 import { stateNames } from './step.ts';
+import { stepName } from './step-names.ts';
 
 const manifestName = 'manifest.json';
 const format = 'starstack-training';
@@ -81,8 +82,8 @@ export async function saveTraining(
   keep: number,
 ): Promise<{ readonly path: string; readonly bytes: number }> {
   await mkdir(folder, { recursive: true });
-  const path = join(folder, folderName(place.step));
-  const temporary = join(folder, `.${folderName(place.step)}.tmp`);
+  const path = join(folder, stepName(place.step));
+  const temporary = join(folder, `.${stepName(place.step)}.tmp`);
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary);
   try {
@@ -114,7 +115,7 @@ export async function saveTraining(
     };
     await writeFileDurably(join(temporary, manifestName), [Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`)]);
     // A damaged one of the same step would be in the way.
-    await removeTraining(folder, folderName(place.step));
+    await removeTraining(folder, stepName(place.step));
     await rename(temporary, path);
     await syncFolder(folder);
     const bytes = Object.values(written).reduce((sum, file) => sum + file.bytes, 0);
@@ -251,10 +252,6 @@ function canonicalJson(value: unknown): string {
         ? String(inner)
         : inner;
   return JSON.stringify(value, sorted) ?? 'undefined';
-}
-
-function folderName(step: number): string {
-  return `step-${String(step).padStart(8, '0')}`;
 }
 
 async function removeOld(folder: string, keep: number): Promise<void> {

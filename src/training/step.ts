@@ -20,7 +20,7 @@ import {
   type Tensor,
 } from '../tensor/index.ts';
 import { TrainingError } from './error.ts';
-import { adamW, type OptimizerOptions, optimizerSettings, packTrained, unpackTrained } from './optimizer.ts';
+import { type OptimizerOptions, optimizerSettings, packTrained, unpackTrained, updateWeights } from './optimizer.ts';
 import { byName, recordDeclared, type Stage } from './stage.ts';
 
 export interface TrainingStepOptions {
@@ -42,6 +42,9 @@ export const stateNames = {
   average: 'average.',
   updates: 'updates',
 } as const;
+
+/** Names of matrices that read what goes in or make what comes out: they are no matrices inside the network. */
+const atTheEnds = /embed|codebook|head|norm_out\.linear_2/;
 
 /** What every training program measures, beside what its stage reports. */
 export const measuredNames = ['loss', 'gradient_norm', 'applied'] as const;
@@ -71,6 +74,7 @@ export function compileTrainingStep(
   }
   const settings = optimizerSettings(optimizer);
   const names = [...stage.trained.keys()];
+  const inner = names.map((name) => stage.trained.get(name)!.length === 2 && !atTheEnds.test(name));
   const states = stateInputs(stage, settings.averageDecay > 0);
   const learningRates = input('learning_rate', 'float32', [steps]);
   const axes = accumulate === 1 ? [steps] : [steps, accumulate];
@@ -85,8 +89,8 @@ export function compileTrainingStep(
     const sources = tensors.map(({ weight }) => weight);
     const differentiated = differentiate(stage, declare, sources, data.map(at), accumulate);
     const { loss, reported } = differentiated;
-    const updated = adamW(
-      { tensors, gradients: differentiated.gradients, loss, updates, learningRate: at(learningRates) },
+    const updated = updateWeights(
+      { tensors, gradients: differentiated.gradients, loss, updates, learningRate: at(learningRates), inner },
       settings,
     );
     return {

@@ -20,6 +20,7 @@ import { resumeTraining, type StartingPoint, trainingConfiguration } from './res
 import { saveTraining } from './saved-training.ts';
 import { learningRateAt } from './schedule.ts';
 import { compileTrainingStep } from './step.ts';
+import { stepName } from './step-names.ts';
 import type { TrainingTask } from './task.ts';
 import type { TrainingEvent, TrainingResult } from './training-events.ts';
 import { disposeResults, TrainingState } from './training-state.ts';
@@ -73,6 +74,7 @@ export async function* train(
       weightDecay: complete.weightDecay,
       clipNorm: complete.clipNorm,
       averageDecay: complete.ema,
+      matrices: complete.optimizer,
     },
   });
   const kept = program.outputs.map(({ name }) => name).filter((name) => name.startsWith('next.'));
@@ -248,7 +250,7 @@ class Training {
     await disposeResults(this.#results);
     const step = this.step + failed.index + 1;
     const own = batches.slice(failed.index * accumulate, (failed.index + 1) * accumulate);
-    const batch = join(folder, `failed-step-${String(step).padStart(8, '0')}.safetensors`);
+    const batch = join(folder, `failed-${stepName(step)}.safetensors`);
     await mkdir(folder, { recursive: true });
     const feeds = stackBatches(task.stage, own, accumulate === 1 ? [] : [accumulate]);
     await writeSafetensors(

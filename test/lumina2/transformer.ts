@@ -20,14 +20,14 @@ export async function openTransformer(variant: ReferenceVariant, kind: 'star' | 
     transformer.configFile,
   );
   const { pixelEncoder } = model.star;
-  const codebookDim = kind === 'star' ? pixelEncoder.codebookDim : 0;
+  const codeChannels = kind === 'star' ? pixelEncoder.codebookDim : 0;
   const overlay = { file: model.checkpointFile, prefix: overlayPrefixes.transformer };
   const weights = await openPartWeights(
     transformer,
-    (declare) => declareLuminaTransformer(declare, config, { codebookDim }),
+    (declare) => declareLuminaTransformer(declare, config, { codeChannels }),
     kind === 'star' ? { files: nodeFiles, folder: model.folder, overlay } : { files: nodeFiles, folder: model.folder },
   );
-  return { config, pixelEncoder, codebookDim, weights };
+  return { config, pixelEncoder, codeChannels, weights };
 }
 
 export const float32 = ({ shape, data }: ReferenceTensor): TensorValue => ({ dtype: 'float32', shape, data });

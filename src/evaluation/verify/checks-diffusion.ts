@@ -64,14 +64,14 @@ const vae: Check = async (context, file, sheet) => {
 const transformer: Check = async (context, file, sheet) => {
   const { config, weights } = (await openDiffusionDecoder(context.model)).transformer;
   const states = file.tensor('hidden_states', 4);
-  const { codebookDim } = context.model.folder.star.pixelEncoder;
+  const { codebookDim: codeChannels } = context.model.folder.star.pixelEncoder;
   const feeds = {
     states,
     timestep: file.tensor('timestep'),
     caption: file.tensor('encoder_hidden_states'),
     caption_mask: wide(file.tensor('encoder_attention_mask')),
   };
-  const program = compileTransformerCheck(weights.declare, config, codebookDim, states.shape);
+  const program = compileTransformerCheck(weights.declare, config, codeChannels, states.shape);
   const { sample } = await runOnce(context, program, feeds);
   sheet.numbers('prediction', sample, 'sample', onePass);
 };

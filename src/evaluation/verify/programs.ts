@@ -51,22 +51,22 @@ export function compileFilterCheck(vocabulary: number): CompiledProgram {
 
 /**
  * STAR's diffusion transformer as the published one is called, the source below the picture: `sample [batch, latentChannels,
- * height, width]` from `states [batch, latentChannels + codebookDim, height, width]`, `timestep`, `caption` and `caption_mask`.
+ * height, width]` from `states [batch, latentChannels + codeChannels, height, width]`, `timestep`, `caption` and `caption_mask`.
  * @param shape of the states.
  */
 export function compileTransformerCheck(
   declare: Declare,
   config: LuminaTransformerConfig,
-  codebookDim: number,
+  codeChannels: number,
   shape: readonly number[],
 ): CompiledProgram {
-  const states = input('states', 'float32', ['batch', config.latentChannels + codebookDim, ...shape.slice(2)]);
+  const states = input('states', 'float32', ['batch', config.latentChannels + codeChannels, ...shape.slice(2)]);
   const conditions = {
     timestep: input('timestep', 'float32', ['batch']),
     caption: input('caption', 'float32', ['batch', 'tokens', config.captionDim]),
     captionMask: input('caption_mask', 'int64', ['batch', 'tokens']),
   };
-  const model = declareLuminaTransformer(declare, config, { codebookDim });
+  const model = declareLuminaTransformer(declare, config, { codeChannels });
   const sample = luminaTransformer({ states, ...conditions }, model, config);
   return compile({ name: 'transformer check', inputs: [states, ...Object.values(conditions)], outputs: { sample } });
 }

@@ -5,7 +5,9 @@
 import { type Declare, within } from '../../nn/parameters.ts';
 import {
   type CompiledProgram,
+  clip,
   compile,
+  concat,
   dimension,
   expand,
   gather,
@@ -14,12 +16,13 @@ import {
   multiply,
   reduceSum,
   reshape,
+  resizeBilinear,
   type Shape,
   squeeze,
   type Tensor,
 } from '../../tensor/index.ts';
 import type { VqConfig } from '../vq/config.ts';
-import { codeEmbeddings, declareCodebook } from '../vq/tokenizer.ts';
+import { codeEmbeddings, declareCodebook, declareVqDecoder, toMaps, vqDecode } from '../vq/tokenizer.ts';
 import { eulerStep } from './scheduler.ts';
 import { codeMaps, declareLuminaTransformer, luminaTransformer, withSource } from './transformer.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
@@ -28,7 +31,7 @@ import type { LuminaProgramShapes } from './transformer-program.ts';
 /**
  * `declare` gives the transformer's own names. Gives `next.latents` of the shape of `latents [images, latentChannels, height, width]`.
  *
- * - `source`, the source pictures' latents, of the same shape; `codes [images, codebookDim, height, width]`
+ * - `source`, the source pictures' latents, of the same shape; `codes [images, codeChannels, height, width]`
  * - `captions [captions, tokens, captionDim]` with `caption_mask [captions, tokens]`: those that branches choose from
  * - `branch_caption [branches]` int64, a row of `captions`; `branch_codes` and `branch_source [branches]`, 1 or 0
  * - `weights [steps, branches]`: how the branches' predictions are summed
@@ -39,13 +42,13 @@ import type { LuminaProgramShapes } from './transformer-program.ts';
 export function compileDenoiser(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codebookDim, height, width }: LuminaProgramShapes,
+  { codeChannels, height, width }: LuminaProgramShapes,
 ): CompiledProgram {
-  const model = declareLuminaTransformer(declare, config, { codebookDim });
+  const model = declareLuminaTransformer(declare, config, { codeChannels });
   const latentShape: Shape = ['images', config.latentChannels, height, width];
   const latents = input('latents', 'float32', latentShape);
   const source = input('source', 'float32', latentShape);
-  const codes = input('codes', 'float32', ['images', codebookDim, height, width]);
+  const codes = input('codes', 'float32', ['images', codeChannels, height, width]);
   const captions = input('captions', 'float32', ['captions', 'tokens', config.captionDim]);
   const captionMask = input('caption_mask', 'int64', ['captions', 'tokens']);
   const branchCaption = input('branch_caption', 'int64', ['branches']);
@@ -104,14 +107,23 @@ function flat(x: Tensor): Tensor {
   return reshape(x, ['branches*images', ...x.shape.slice(2)]);
 }
 
+export interface CodeMapShapes {
+  readonly gridSize: number;
+  /** Latent pixels. */
+  readonly height: number;
+  readonly width: number;
+  /** Whether the VQ decoder's picture is told beside the embeddings. */
+  readonly draft: boolean;
+}
+
 /**
- * Codes of the tokenizer as the denoiser is told them, `maps [images, codebookDim, height, width]`, from
+ * Codes of the tokenizer as the denoiser is told them, `maps [images, codeChannels, height, width]`, from
  * `codes [images, places]`, or from `embeddings [images, places, codebookDim]` where there are no codes that they belong to.
  */
 export function compileCodeMaps(
   declare: Declare,
   config: VqConfig,
-  { gridSize, height, width }: { readonly gridSize: number; readonly height: number; readonly width: number },
+  { gridSize, height, width, draft }: CodeMapShapes,
   from: 'codes' | 'embeddings' = 'codes',
 ): CompiledProgram {
   const places = gridSize ** 2;
@@ -119,8 +131,24 @@ export function compileCodeMaps(
     from === 'codes'
       ? input('codes', 'int64', ['images', places])
       : input('embeddings', 'float32', ['images', places, config.codebookDim]);
-  const codebook = () => declareCodebook(within(declare, 'pixel_encoder'), config);
-  const embeddings = from === 'codes' ? codeEmbeddings(given, codebook(), config) : given;
-  const maps = codeMaps(embeddings, gridSize, [height, width]);
-  return compile({ name: 'code maps', inputs: [given], outputs: { maps } });
+  const encoder = within(declare, 'pixel_encoder');
+  const embeddings = from === 'codes' ? codeEmbeddings(given, declareCodebook(encoder, config), config) : given;
+  const size = [height, width] as const;
+  const maps = codeMaps(embeddings, gridSize, size);
+  return compile({
+    name: 'code maps',
+    inputs: [given],
+    outputs: {
+      maps: draft ? concat([maps, resizeBilinear(draftPicture(encoder, embeddings, config), ...size)], 1) : maps,
+    },
+  });
+}
+
+/**
+ * The VQ decoder's picture `[images, 3, imageSize, imageSize]` in [−1, 1] of embeddings `[images, places, codebookDim]`;
+ * `declare` gives the pixel encoder's own names.
+ */
+export function draftPicture(declare: Declare, embeddings: Tensor, config: VqConfig): Tensor {
+  const places = toMaps(embeddings, Math.sqrt(embeddings.shape[1] as number));
+  return clip(vqDecode(places, declareVqDecoder(declare, config), config), -1, 1);
 }

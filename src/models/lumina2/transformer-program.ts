@@ -24,9 +24,9 @@ export interface LuminaProgramShapes extends Required<LuminaTransformerOptions> 
 export function compileLuminaTransformer(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codebookDim, height, width }: LuminaProgramShapes,
+  { codeChannels, height, width }: LuminaProgramShapes,
 ): CompiledProgram {
-  const model = declareLuminaTransformer(declare, config, { codebookDim });
+  const model = declareLuminaTransformer(declare, config, { codeChannels });
   const map = (name: string, channels: number) => input(name, 'float32', ['batch', channels, height, width]);
   const latents = map('latents', config.latentChannels);
   const conditions = {
@@ -42,7 +42,7 @@ export function compileLuminaTransformer(
       inputs: [latents, ...others, ...Object.values(conditions)],
       outputs: { prediction },
     });
-  if (codebookDim === 0) return program([], predict(latents));
-  const star = { source: map('source', config.latentChannels), codes: map('codes', codebookDim) };
+  if (codeChannels === 0) return program([], predict(latents));
+  const star = { source: map('source', config.latentChannels), codes: map('codes', codeChannels) };
   return program(Object.values(star), predict(withSource({ latents, ...star }), 'target'));
 }

@@ -22,15 +22,15 @@ async function run(program: CompiledProgram, { weights }: Opened, feeds: Readonl
 }
 
 /** The transformer over both halves, as its vectors have them. */
-function compileWhole({ config, codebookDim, weights }: Opened, height: number, width: number): CompiledProgram {
-  const channels = config.latentChannels + codebookDim;
+function compileWhole({ config, codeChannels, weights }: Opened, height: number, width: number): CompiledProgram {
+  const channels = config.latentChannels + codeChannels;
   const inputs = {
     states: input('states', 'float32', ['batch', channels, height, width]),
     timestep: input('timestep', 'float32', ['batch']),
     caption: input('caption', 'float32', ['batch', 'tokens', config.captionDim]),
     captionMask: input('caption_mask', 'int64', ['batch', 'tokens']),
   };
-  const model = declareLuminaTransformer(weights.declare, config, { codebookDim });
+  const model = declareLuminaTransformer(weights.declare, config, { codeChannels });
   const sample = luminaTransformer(inputs, model, config);
   return compile({ name: 'whole', inputs: Object.values(inputs), outputs: { sample } });
 }
@@ -93,8 +93,8 @@ describe.each(referenceVariants)('the diffusion transformer of %s', (variant) =>
       (value, at) => share! * value + (1 - share!) * clean_latents!.data[at]!,
     );
     const [height, width] = noise!.shape.slice(2) as [number, number];
-    const { codebookDim, config, weights } = opened;
-    const program = compileLuminaTransformer(weights.declare, config, { codebookDim, height, width });
+    const { codeChannels, config, weights } = opened;
+    const program = compileLuminaTransformer(weights.declare, config, { codeChannels, height, width });
     const actual = await run(program, opened, {
       latents: float32({ shape: noise!.shape, data }),
       source: zeros(noise!.shape),
@@ -154,7 +154,7 @@ describe('captions of different lengths', () => {
       (latents.data as Float32Array).set(hidden_states!.data.subarray(from, from + map) as Float32Array, place * map);
     }
     const program = compileLuminaTransformer(opened.weights.declare, opened.config, {
-      codebookDim: 0,
+      codeChannels: 0,
       height,
       width,
     });
@@ -184,21 +184,21 @@ describe('a program of the diffusion transformer', () => {
     ['more patches than there are positions', { height: 34, width: 8 }, /32 x 32 patches, got tokens and 34 x 4/],
     ['as many more columns', { height: 8, width: 66 }, /32 x 32 patches, got tokens and 8 x 33/],
   ])('refuses %s', (_, grid, message) => {
-    const { config, codebookDim, weights } = opened;
-    expect(() => compileLuminaTransformer(weights.declare, config, { codebookDim, ...grid })).toThrow(message);
+    const { config, codeChannels, weights } = opened;
+    expect(() => compileLuminaTransformer(weights.declare, config, { codeChannels, ...grid })).toThrow(message);
   });
 
   it('refuses captions that leave the picture no position', () => {
-    const { config, codebookDim, weights } = opened;
+    const { config, codeChannels, weights } = opened;
     const build = (tokens: number) =>
       luminaTransformer(
         {
-          states: input('states', 'float32', ['batch', config.latentChannels + codebookDim, 8, 4]),
+          states: input('states', 'float32', ['batch', config.latentChannels + codeChannels, 8, 4]),
           timestep: input('timestep', 'float32', ['batch']),
           caption: input('caption', 'float32', ['batch', tokens, config.captionDim]),
           captionMask: input('caption_mask', 'int64', ['batch', tokens]),
         },
-        declareLuminaTransformer(weights.declare, config, { codebookDim }),
+        declareLuminaTransformer(weights.declare, config, { codeChannels }),
         config,
       );
     expect(() => build(64)).toThrow(/positions for 63 tokens .*got 64/);

@@ -37,6 +37,7 @@ import {
   unsqueeze,
   where,
 } from '../../tensor/index.ts';
+import type { VqConfig } from '../vq/config.ts';
 import { toMaps } from '../vq/tokenizer.ts';
 import { type BlockContext, declareLuminaBlock, type LuminaBlock, luminaBlock } from './transformer-block.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
@@ -56,8 +57,8 @@ export interface LuminaTransformer {
 }
 
 export interface LuminaTransformerOptions {
-  /** Channels of STAR's code embeddings. Default 0: Lumina-Image-2.0 itself, without codes and source. */
-  readonly codebookDim?: number;
+  /** Channels that tell STAR's codes (`codeChannels`). Default 0: Lumina-Image-2.0 itself, without codes and source. */
+  readonly codeChannels?: number;
 }
 
 /** Sines and cosines that tell the time, fixed in the published code. */
@@ -68,7 +69,7 @@ const outputEpsilon = 1e-6;
 export function declareLuminaTransformer(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codebookDim = 0 }: LuminaTransformerOptions = {},
+  { codeChannels = 0 }: LuminaTransformerOptions = {},
 ): LuminaTransformer {
   const { latentChannels, patchSize, hiddenSize, captionDim, timeSize, refinerLayers, layers } = config;
   const pixels = patchSize ** 2;
@@ -80,7 +81,7 @@ export function declareLuminaTransformer(
       declareLuminaBlock(within(declare, `${name}.${index}`), config, modulated),
     );
   const model: LuminaTransformer = {
-    patchEmbedding: layer('x_embedder', pixels * (latentChannels + codebookDim), hiddenSize),
+    patchEmbedding: layer('x_embedder', pixels * (latentChannels + codeChannels), hiddenSize),
     time: [
       declareLinear(within(embed, 'timestep_embedder.linear_1'), timeFrequencies, timeSize),
       declareLinear(within(embed, 'timestep_embedder.linear_2'), timeSize, timeSize),
@@ -97,7 +98,7 @@ export function declareLuminaTransformer(
       projection: layer('norm_out.linear_2', hiddenSize, pixels * latentChannels),
     },
   };
-  if (codebookDim === 0) return model;
+  if (codeChannels === 0) return model;
   const second = declareLinear(within(declare, 'ori_inp_refiner.2'), hiddenSize, hiddenSize, false);
   return { ...model, sourceRefiner: [layer('ori_inp_refiner.0', hiddenSize, hiddenSize), second] };
 }
@@ -230,17 +231,24 @@ export interface StarLatents {
   readonly latents: Tensor;
   /** The source picture's latent, of the same shape; zeros where there is none. */
   readonly source: Tensor;
-  /** `[batch, codebookDim, height, width]` (`codeMaps`); zeros where no codes are told. */
+  /** `[batch, codeChannels, height, width]` (`codeMaps`); zeros where no codes are told. */
   readonly codes: Tensor;
 }
 
 /**
- * The input of STAR's transformer, `[batch, latentChannels + codebookDim, 2 * height, width]`: the source below the latent,
+ * The input of STAR's transformer, `[batch, latentChannels + codeChannels, 2 * height, width]`: the source below the latent,
  * the codes beside either.
  */
 export function withSource({ latents, source, codes }: StarLatents): Tensor {
   return concat([concat([latents, source], 2), concat([codes, codes], 2)], 1);
 }
+
+/** Channels in which codes are told: of their embeddings, and of a draft where there is one. */
+export function codeChannelsOf({ codebookDim }: Pick<VqConfig, 'codebookDim'>, draft: boolean): number {
+  return codebookDim + (draft ? draftChannels : 0);
+}
+
+const draftChannels = 3;
 
 /** Embeddings of a picture's codes, `[batch, gridSize², codebookDim]`, as maps of a latent's size. */
 export function codeMaps(embeddings: Tensor, gridSize: number, [height, width]: readonly [number, number]): Tensor {

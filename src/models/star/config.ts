@@ -49,6 +49,11 @@ export interface PixelDecoderConfig {
    * text encoder of the decoder's folder, as published; the key `text_encoder` is an addition of ours.
    */
   readonly textEncoder: 'base' | undefined;
+  /**
+   * Whether the VQ decoder's picture of the codes is told beside their embeddings, which is all that the published decoder is told;
+   * the key `draft` is an addition of ours.
+   */
+  readonly draft: boolean;
 }
 
 /** STAR-VQ, the convolutional tokenizer of pixels. */
@@ -155,7 +160,12 @@ const schema = z.object({
   stacked_ar: z.union([stack, z.array(stack).min(1).max(16)]),
   pixel_output_head: z.object({ image_token_size: count, n_embed: count }),
   pixel_decoder: z
-    .object({ model_name: z.literal('LUMINA2'), model_path: path, text_encoder: z.literal('base').nullish() })
+    .object({
+      model_name: z.literal('LUMINA2'),
+      model_path: path,
+      text_encoder: z.literal('base').nullish(),
+      draft: z.boolean().default(false),
+    })
     .nullish(),
   sampling: z.strictObject({ generate: sampling, edit: sampling }).default({ generate: {}, edit: {} }),
   reasoning_suffix: z.string().max(1024).default(publishedReasoningSuffix),
@@ -197,7 +207,11 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
     stackedAr: [raw.stacked_ar].flat().map((each) => ({ numLayers: each.num_layers, tasks: each.tasks })),
     outputHead: { codes: raw.pixel_output_head.image_token_size, hiddenSize: raw.pixel_output_head.n_embed },
     pixelDecoder: raw.pixel_decoder
-      ? { path: raw.pixel_decoder.model_path, textEncoder: raw.pixel_decoder.text_encoder ?? undefined }
+      ? {
+          path: raw.pixel_decoder.model_path,
+          textEncoder: raw.pixel_decoder.text_encoder ?? undefined,
+          draft: raw.pixel_decoder.draft,
+        }
       : undefined,
     sampling: { generate: normalSampling(raw.sampling.generate), edit: normalSampling(raw.sampling.edit) },
     reasoningSuffix: raw.reasoning_suffix,

@@ -10,8 +10,10 @@ import { openCheckpoint } from '../../checkpoint/open.ts';
 import { captionFeeds } from '../../models/lumina2/gemma2-prompt.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
 import { captionTokensFor, loadProgram, openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { decodeCodes } from '../../tasks/pictures.ts';
 import { Star } from '../../tasks/star.ts';
 import { StarModel } from '../../tasks/star-model.ts';
+import { int64 } from '../../tasks/token-loop.ts';
 import type { TensorValue } from '../../tensor/index.ts';
 import { ensureDecoder } from './add-decoder.ts';
 import { createModelFolder } from './new-model.ts';
@@ -41,7 +43,7 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
     await using checkpoint = await openCheckpoint(checkpointOf(whole));
     expect(new Set([...checkpoint.entries.values()].map(({ dtype }) => dtype))).toEqual(new Set(['bfloat16']));
     const { star } = await openModelFolder(whole);
-    expect(star.pixelDecoder).toEqual({ path: 'checkpoints/Lumina2-small', textEncoder: 'base' });
+    expect(star.pixelDecoder).toEqual({ path: 'checkpoints/Lumina2-small', textEncoder: 'base', draft: false });
     // Asked for once more, it stays.
     await ensureDecoder(whole, smallDecoder, { seed: 5 });
     expect(await bytesOf(checkpointOf(whole))).toEqual(after);
@@ -97,6 +99,44 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
     const end = model.chat.tokenizer.idOf('<|im_end|>')!;
     const ends = (text: string) => captionTokensFor(decoder, text, 96).ids.filter((id) => id === end).length;
     expect(ends('a <|im_end|> cup')).toBe(ends('a cup'));
+  });
+});
+
+describe('a decoder that is told a draft', { timeout: 120_000 }, () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = path.join(root, 'draft');
+    await cp(plain, folder, { recursive: true });
+    await ensureDecoder(folder, { ...smallDecoder, draft: true });
+  }, 120_000);
+
+  test('is shown the VQ decoder’s picture beside the embeddings of codes, and draws with it', async () => {
+    await using model = await StarModel.open(folder, { device: 'cpu' });
+    const { codebookDim, numTokens, imageSize } = model.folder.star.pixelEncoder;
+    const decoder = await openDiffusionDecoder(model);
+    const { latentChannels, patchSize } = decoder.transformer.config;
+    const embedder = decoder.transformer.weights.entries.get('x_embedder.weight')!;
+    expect(embedder.shape[1]).toBe(patchSize ** 2 * (latentChannels + codebookDim + 3));
+    // As many latents as the VQ decoder's picture has pixels, so that nothing is resized.
+    const sizes = { resolution: imageSize * decoder.vae.config.downsampling, captionTokens: 24 };
+    const codes = Array.from({ length: numTokens }, (_, at) => (at * 7) % 64);
+    await using program = await loadProgram(model, decoder, 'code maps', sizes);
+    const { maps } = await program.session.run({ codes: int64([1, numTokens], codes) });
+    expect(maps!.shape).toEqual([1, codebookDim + 3, imageSize, imageSize]);
+    const draft = ((maps as TensorValue).data as Float32Array).subarray(codebookDim * imageSize ** 2);
+    const picture = (await decodeCodes(model, [codes])).data as Float32Array;
+    expect(draft.length).toBe(picture.length);
+    draft.forEach((value, at) => {
+      expect(value).toBeCloseTo(Math.min(Math.max(picture[at]!, -1), 1), 5);
+    });
+    await using star = await Star.load(folder, { device: 'cpu' });
+    const { images } = await star.generate('a red cup', { decoder: 'diffusion', seed: 3, steps: 1 });
+    expect(images[0]!.width).toBe(32);
+  });
+
+  test('is another decoder than one without', async () => {
+    await ensureDecoder(folder, { ...smallDecoder, draft: true });
+    await expect(ensureDecoder(folder, smallDecoder)).rejects.toThrow(/of other sizes: draft differ/);
   });
 });
 

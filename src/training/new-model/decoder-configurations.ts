@@ -4,7 +4,7 @@ import { ConfigError } from '../../models/config-error.ts';
 import { readJsonFile } from '../../models/config-file.ts';
 import { openAutoencoderFolder, type WeightedPart } from '../../models/lumina2/folder.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
-import { declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
+import { codeChannelsOf, declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
 import { parseLuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
 import { declareVae } from '../../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../../models/lumina2/vae-config.ts';
@@ -58,6 +58,7 @@ export function decoderConfigurations(
     transformer: parse(parseLuminaTransformerConfig, 'transformer/config.json'),
     vae,
     textEncoder: settings.textEncoder,
+    draft: settings.draft,
     scheduler: parse(parseSchedulerConfig, 'scheduler/scheduler_config.json'),
     files,
   };
@@ -65,12 +66,12 @@ export function decoderConfigurations(
 
 /** Name in the STAR checkpoint and shape of every parameter of a decoder, in order. */
 export function decoderShapes(
-  { transformer, vae }: Pick<DecoderConfig, 'transformer' | 'vae'>,
+  { transformer, vae, draft }: Pick<DecoderConfig, 'transformer' | 'vae' | 'draft'>,
   { star }: Pick<ModelConfig, 'star'>,
 ): Map<string, readonly number[]> {
-  const { codebookDim } = star.pixelEncoder;
+  const codeChannels = codeChannelsOf(star.pixelEncoder, draft);
   return parameterShapes((declare) => {
-    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), transformer, { codebookDim });
+    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), transformer, { codeChannels });
     declareVae(within(declare, overlayPrefixes.vae), vae);
   });
 }

@@ -47,6 +47,13 @@ export const decoderSettingsSchema = z
     textEncoder: z.literal('base').default('base').describe('What reads captions: the model’s own base. Default base.'),
     resolution: count.describe('Pixels on a side of the largest picture that it has positions for.'),
     captionTokens: count.max(4096).default(64).describe('Tokens of the longest caption. Default 64.'),
+    draft: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the transformer is told the VQ decoder’s picture of the codes beside their embeddings, which is all that the ' +
+          'published one is told. Default false.',
+      ),
     shift: z
       .number()
       .positive()

@@ -8,11 +8,14 @@ export interface DecoderConfig {
   readonly vae: VaeConfig;
   /** The base: the decoder has no text encoder of its own. */
   readonly textEncoder: Gemma2Config | 'base';
+  /** Whether it is told the VQ decoder's picture beside the embeddings of codes. */
+  readonly draft: boolean;
 }
 
 /** As Alpha-VLLM/Lumina-Image-2.0 has them in its `config.json` files. */
 export function publishedDecoder(): DecoderConfig {
   return {
+    draft: false,
     transformer: parseLuminaTransformerConfig(
       {
         _class_name: 'Lumina2Transformer2DModel',

@@ -1,5 +1,8 @@
 /** Data of the alignment stage, made of pictures and captions by the frozen parts of the model. */
+
+import type { Float32TensorValue } from '../../checkpoint/source.ts';
 import type { RgbImage } from '../../image/rgb-image.ts';
+import { draftPicture } from '../../models/lumina2/denoiser.ts';
 import { captionFeeds, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
 import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { vqPixelValues } from '../../models/vq/image-transform.ts';
@@ -16,7 +19,7 @@ import {
 } from '../../tasks/diffusion-decoder.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import { float32, int64 } from '../../tasks/token-loop.ts';
-import { compile, input, type TensorValue } from '../../tensor/index.ts';
+import { compile, input, type Tensor, type TensorValue } from '../../tensor/index.ts';
 import { sampleNoise, sampleNumber, type ToldConditions } from './alignment-chance.ts';
 import type { CaptionedPicture } from './generation-task.ts';
 import type { EditedPicture } from './instruction-task.ts';
@@ -32,20 +35,28 @@ export interface ShownSample {
   readonly sigma: number;
 }
 
+/** Latents of a picture: drawn from the autoencoder's Gaussian, or its mode. */
+export type LatentChoice = 'drawn' | 'mode';
+
+export interface LatentChance {
+  readonly seed: number;
+  readonly latents: LatentChoice;
+}
+
 /** Programs load when first used, and stay. */
 export class AlignmentFeeds {
   readonly #model: StarModel;
   readonly #decoder: DiffusionDecoder;
   readonly #sizes: DiffusionSizes;
-  readonly #seed: number;
+  readonly #chance: LatentChance;
   readonly #codes: PictureCodes;
   readonly #sessions = new SessionCache();
 
-  constructor(model: StarModel, decoder: DiffusionDecoder, sizes: DiffusionSizes, seed: number) {
+  constructor(model: StarModel, decoder: DiffusionDecoder, sizes: DiffusionSizes, chance: LatentChance) {
     this.#model = model;
     this.#decoder = decoder;
     this.#sizes = sizes;
-    this.#seed = seed;
+    this.#chance = chance;
     this.#codes = new PictureCodes(model);
   }
 
@@ -59,10 +70,11 @@ export class AlignmentFeeds {
     // Chance and pixels need no session: they are ready before the step that is running lets go of it.
     const encoded = shown.flatMap(({ sample, told }, row) => {
       const number = sampleNumber(sample.index, 'source' in sample);
-      const chance = (use: 'latents' | 'source' | 'noise') => sampleNoise(shape, this.#seed, number, use);
+      const { seed, latents: choice } = this.#chance;
+      const chance = (use: 'latents' | 'source' | 'noise') => sampleNoise(shape, seed, number, use);
       const feeds = (image: RgbImage, use: 'latents' | 'source') => ({
         picture: vqPixelValues(image, this.#sizes.resolution),
-        noise: chance(use),
+        noise: choice === 'drawn' ? chance(use) : zeroLatents([1, ...shape.slice(1)]),
       });
       noise.data.set(chance('noise').data, row * each);
       const target = { to: latents.data.subarray(row * each), feeds: feeds(sample.image, 'latents') };
@@ -83,7 +95,7 @@ export class AlignmentFeeds {
         [shown.length],
         shown.map(({ sigma }) => sigma),
       ),
-      code_embeddings: await this.#embeddings(shown),
+      ...(await this.#told(shown)),
       ...(await this.#captions(shown)),
     };
   }
@@ -95,29 +107,41 @@ export class AlignmentFeeds {
     );
   }
 
-  /** `[batch, places, codebookDim]`; zeros where a sample is told no codes. */
-  async #embeddings(shown: readonly ShownSample[]): Promise<TensorValue> {
-    const { pixelEncoder } = this.#model.folder.star;
-    const { numTokens, codebookDim } = pixelEncoder;
-    const all = zeroLatents([shown.length, numTokens, codebookDim]);
+  /**
+   * `code_embeddings [batch, places, codebookDim]` and, for a decoder that is told it, `draft [batch, 3, imageSize, imageSize]`; zeros
+   * where a sample is told no codes.
+   */
+  async #told(shown: readonly ShownSample[]): Promise<Record<string, TensorValue>> {
+    const { numTokens, codebookDim, imageSize } = this.#model.folder.star.pixelEncoder;
+    const all: Record<string, Float32TensorValue> = {
+      code_embeddings: zeroLatents([shown.length, numTokens, codebookDim]),
+      ...(this.#decoder.draft ? { draft: zeroLatents([shown.length, 3, imageSize, imageSize]) } : {}),
+    };
     const rows = shown.flatMap(({ told }, row) => (told.codes ? [row] : []));
     if (rows.length === 0) return all;
     const codes = await this.#codes.of(rows.map((row) => shown[row]!.sample.image));
-    const session = await this.#sessions.get('code embeddings', () => {
-      const { declare, folder } = this.#model.weights;
-      const given = input('codes', 'int64', ['pictures', numTokens]);
-      const codebook = declareCodebook(within(declare, 'pixel_encoder'), pixelEncoder);
-      const embeddings = codeEmbeddings(given, codebook, pixelEncoder);
-      const program = compile({ name: 'code embeddings', inputs: [given], outputs: { embeddings } });
-      return this.#model.runtime.load(program, { weightsFolder: folder });
-    });
-    const { embeddings } = await session.run({ codes: int64([rows.length, numTokens], codes.flat()) });
-    const values = (embeddings as TensorValue).data as Float32Array;
-    const each = numTokens * codebookDim;
-    rows.forEach((row, at) => {
-      all.data.set(values.subarray(at * each, (at + 1) * each), row * each);
-    });
+    const session = await this.#sessions.get('told of codes', () => this.#loadTold());
+    const results = await session.run({ codes: int64([rows.length, numTokens], codes.flat()) });
+    for (const [name, { data, shape }] of Object.entries(all)) {
+      const values = (results[name] as TensorValue).data as Float32Array;
+      const each = data.length / shape[0]!;
+      rows.forEach((row, at) => {
+        data.set(values.subarray(at * each, (at + 1) * each), row * each);
+      });
+    }
     return all;
+  }
+
+  #loadTold(): Promise<Session> {
+    const { weights, folder, runtime } = this.#model;
+    const { pixelEncoder } = folder.star;
+    const codes = input('codes', 'int64', ['pictures', pixelEncoder.numTokens]);
+    const declare = within(weights.declare, 'pixel_encoder');
+    const embeddings = codeEmbeddings(codes, declareCodebook(declare, pixelEncoder), pixelEncoder);
+    const outputs: Record<string, Tensor> = { code_embeddings: embeddings };
+    if (this.#decoder.draft) outputs.draft = draftPicture(declare, embeddings, pixelEncoder);
+    const program = compile({ name: 'told of codes', inputs: [codes], outputs });
+    return runtime.load(program, { weightsFolder: weights.folder });
   }
 
   /** The captions in their frame, or the empty text where a sample is told none, as the pipeline encodes them. */

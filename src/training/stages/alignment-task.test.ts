@@ -5,10 +5,12 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { referencePath } from '../../../test/reference-vectors.ts';
 import { bytesOf } from '../../../test/tensor-bytes.ts';
+import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { createModelFolder } from '../new-model/new-model.ts';
 import type { TrainingEvent } from '../training-events.ts';
 import { planStage } from './plan.ts';
 import { type TrainingRecipe, trainingRecipeSchema } from './recipe.ts';
@@ -133,6 +135,28 @@ describe('alignment', () => {
     await expect(planStage(recipeOf(folder), 'alignment')).rejects.toThrow(message);
     expect(await readdir(root)).not.toContain('refused');
   }, 60_000);
+
+  test('tells a decoder that takes it a draft, and shows it drawn latents or their mode', async () => {
+    const plain = path.join(root, 'small');
+    await createModelFolder(plain, smallModel, { texts: ['a red cup'], seed: 1 });
+    const losses: number[][] = [];
+    for (const changes of [{}, { latents: 'mode' }, { latents: 'mode', optimizer: 'muon' }]) {
+      const folder = path.join(root, `small-${losses.length}`);
+      await cp(plain, folder, { recursive: true });
+      const recipe = trainingRecipeSchema.parse({
+        model: folder,
+        decoder: { ...smallDecoder, draft: true },
+        stages: { alignment: { ...settings, steps: 3, captionTokens: 24, previewEvery: 3, ...changes } },
+      });
+      losses.push((await align(recipe, path.join(root, `small-run-${losses.length}`))).losses);
+    }
+    expect(losses.flat().every(Number.isFinite)).toBe(true);
+    const [drawn, mode, muon] = losses as [number[], number[], number[]];
+    expect(drawn[0]).not.toBe(mode[0]);
+    // The first step is taken from the same weights, the second one moves what carries codes.
+    expect(mode[0]).toBe(muon[0]);
+    expect(mode[2]).not.toBe(muon[2]);
+  }, 600_000);
 
   test('is planned with the model’s own decoder', async () => {
     const plan = await planStage(recipeOf(referencePath('tiny-a', '.')), 'alignment');

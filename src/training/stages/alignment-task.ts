@@ -22,7 +22,7 @@ import {
   type TimestepDensity,
   trainingSigmas,
 } from './alignment-chance.ts';
-import { AlignmentFeeds, type AlignmentSample } from './alignment-feeds.ts';
+import { AlignmentFeeds, type AlignmentSample, type LatentChoice } from './alignment-feeds.ts';
 import { EvaluationProgram, nothingFrozen } from './evaluation-program.ts';
 import type { InstructionData } from './instruction-task.ts';
 import { StreamData } from './stream-data.ts';
@@ -35,6 +35,7 @@ export interface AlignmentSettings {
   /** Tokens of a caption, padding included; longer ones are cut, as the pipeline does. Default: as published. */
   readonly captionTokens?: number | undefined;
   readonly density: TimestepDensity;
+  readonly latents: LatentChoice;
   readonly dropout: AlignmentDropout;
   readonly seed: number;
 }
@@ -77,11 +78,11 @@ export function alignmentTask(
     throw new TrainingError('training_option_invalid', message);
   }
   const { pixelEncoder } = model.folder.star;
-  const models = { transformer, pixelEncoder };
+  const models = { transformer, pixelEncoder, draft: decoder.draft };
   const shapes = { batch, latentSize: resolution / decoder.vae.config.downsampling, captionTokens };
   const stage = alignmentStage(models, shapes);
   const sizes = { resolution, captionTokens };
-  const feeds = new AlignmentFeeds(model, decoder, sizes, seed);
+  const feeds = new AlignmentFeeds(model, decoder, sizes, settings);
   const levels = trainingSigmas(decoder.scheduler);
   const evaluation = new EvaluationProgram(
     alignmentStage(models, { ...shapes, reportPrediction: true }),
@@ -134,7 +135,7 @@ export function alignmentTask(
       ...settings,
       captionTokens,
       data: data.description,
-      sizes: { transformer, pixelEncoder, scheduler: decoder.scheduler, vae: decoder.vae.config },
+      sizes: { transformer, pixelEncoder, draft: decoder.draft, scheduler: decoder.scheduler, vae: decoder.vae.config },
     },
     ...nothingFrozen,
     start: (name) => weights.read(name.slice(namePrefix.length)),
@@ -146,6 +147,7 @@ export function alignmentTask(
         (each): Feeds => ({
           ...each,
           code_embeddings: zeroLatents(each.code_embeddings!.shape),
+          ...(each.draft ? { draft: zeroLatents(each.draft.shape) } : {}),
           source_latents: zeroLatents(each.source_latents!.shape),
         }),
       );

@@ -279,6 +279,13 @@ export const alignmentRecipe = recipeSchema({
     .describe(
       'How often each place in the scheduler’s shifted noise levels is drawn: uniform or logit-normal. Default uniform.',
     ),
+  latents: z
+    .enum(['drawn', 'mode'])
+    .default('drawn')
+    .describe(
+      'Latents of pictures: drawn from the autoencoder’s Gaussian, as published, or its mode, which is less noise to learn ' +
+        'from. Default drawn.',
+    ),
   conditionDropout: z
     .number()
     .min(0)

@@ -170,7 +170,7 @@ async function taskOf(
       });
     }
     case 'alignment': {
-      const { batch, resolution, captionTokens, density, conditionDropout, codesDropout, seed, ...settings } =
+      const { batch, resolution, captionTokens, density, latents, conditionDropout, codesDropout, seed, ...settings } =
         stages.alignment!;
       requireDecoder(model.folder);
       const decoder = await openDiffusionDecoder(model);
@@ -180,7 +180,9 @@ async function taskOf(
         world,
       );
       const dropout = { conditions: conditionDropout, codes: codesDropout };
-      return alignmentTask(model, decoder, samples, { batch, resolution, captionTokens, density, dropout, seed });
+      return alignmentTask(model, decoder, samples, {
+        ...{ batch, resolution, captionTokens, density, latents, dropout, seed },
+      });
     }
     case 'instruction': {
       const { data, editData, batch, edits, plans, promptTokens, ...settings } = stages.instruction!;
