@@ -20,7 +20,7 @@ import {
   tokenizeCaption,
 } from '../models/lumina2/gemma2-prompt.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
-import { codeChannelsOf, declareLuminaTransformer } from '../models/lumina2/transformer.ts';
+import { channelsOf, declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { declareVae } from '../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
@@ -28,6 +28,7 @@ import { compileVaeDecoder, compileVaeEncoder } from '../models/lumina2/vae-prog
 import { openPartWeights, overlayPrefixes, type PartWeights } from '../models/lumina2/weights.ts';
 import type { ChatFormat } from '../models/qwen25vl/chat.ts';
 import { loadChatFormatIn, loadTokenizerIn } from '../models/qwen25vl/text-folder.ts';
+import { type DecoderInputs, publishedInputs } from '../models/star/config.ts';
 import type { ModelFolder } from '../models/star/model-folder.ts';
 import type { Session } from '../runtime/session.ts';
 import { SessionCache } from '../runtime/session-cache.ts';
@@ -39,8 +40,7 @@ export interface DiffusionDecoder {
   readonly transformer: { readonly config: LuminaTransformerConfig; readonly weights: PartWeights };
   readonly vae: { readonly config: VaeConfig; readonly weights: PartWeights };
   readonly textEncoder: CaptionReader;
-  /** Whether it is told the VQ decoder's picture beside the embeddings of codes. */
-  readonly draft: boolean;
+  readonly inputs: DecoderInputs;
   readonly tokenizer: CaptionTokenizer;
   readonly scheduler: SchedulerConfig;
 }
@@ -100,14 +100,14 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
     file: folder.checkpointFile,
     prefix: overlayPrefixes[part],
   });
-  const draft = star.pixelDecoder?.draft ?? false;
-  const codeChannels = codeChannelsOf(star.pixelEncoder, draft);
+  const inputs = star.pixelDecoder?.inputs ?? publishedInputs;
+  const channels = channelsOf(inputs, star.pixelEncoder, transformer);
   return {
     transformer: {
       config: transformer,
       weights: await openPartWeights(
         parts.transformer,
-        (declare) => declareLuminaTransformer(declare, transformer, { codeChannels }),
+        (declare) => declareLuminaTransformer(declare, transformer, channels),
         { files, folder: folder.folder, overlay: overlay('transformer') },
       ),
     },
@@ -120,7 +120,7 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
       }),
     },
     textEncoder: reader,
-    draft,
+    inputs,
     tokenizer,
     scheduler,
   };
@@ -179,8 +179,8 @@ export function resolutionStep({ transformer, vae }: DiffusionDecoder): number {
 /** Pixels on a side of the largest picture that the transformer has positions for. */
 export function largestResolution(decoder: DiffusionDecoder): number {
   const [, rows, columns] = decoder.transformer.config.ropePositions;
-  // The source stands below the picture.
-  return resolutionStep(decoder) * Math.min(Math.floor(rows / 2), columns);
+  const most = decoder.inputs.source === 'below' ? Math.floor(rows / 2) : rows;
+  return resolutionStep(decoder) * Math.min(most, columns);
 }
 
 /** Tokens of a caption as published, or the most that the transformer has positions for: the picture's own comes after them. */
@@ -251,7 +251,7 @@ function keptSession(decoder: DiffusionDecoder, key: string, load: () => Promise
 
 function programOf(
   { folder, weights }: LoadedModel,
-  { transformer, vae, textEncoder, draft }: DiffusionDecoder,
+  { transformer, vae, textEncoder, inputs }: DiffusionDecoder,
   name: DiffusionProgram,
   { resolution, captionTokens }: DiffusionSizes,
 ): { readonly program: CompiledProgram; readonly weightsFolder: string } {
@@ -272,7 +272,7 @@ function programOf(
       };
     case 'code maps':
     case 'embedding maps': {
-      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side, draft };
+      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side, draft: inputs.draft };
       const from = name === 'code maps' ? 'codes' : 'embeddings';
       return {
         program: compileCodeMaps(weights.declare, pixelEncoder, sizes, from),
@@ -287,7 +287,7 @@ function programOf(
     case 'denoiser':
       return {
         program: compileDenoiser(transformer.weights.declare, transformer.config, {
-          codeChannels: codeChannelsOf(pixelEncoder, draft),
+          ...channelsOf(inputs, pixelEncoder, transformer.config),
           height: side,
           width: side,
         }),

@@ -12,7 +12,7 @@
  */
 
 import {
-  codeChannelsOf,
+  channelsOf,
   codeMaps,
   declareLuminaTransformer,
   luminaTransformer,
@@ -20,7 +20,7 @@ import {
 } from '../models/lumina2/transformer.ts';
 import type { LuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { overlayPrefixes } from '../models/lumina2/weights.ts';
-import type { StarConfig } from '../models/star/config.ts';
+import { type DecoderInputs, publishedInputs, type StarConfig } from '../models/star/config.ts';
 import { type Declare, parameterShapes, within } from '../nn/parameters.ts';
 import {
   add,
@@ -39,8 +39,8 @@ import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 export interface AlignmentModels {
   readonly transformer: LuminaTransformerConfig;
   readonly pixelEncoder: Pick<StarConfig['pixelEncoder'], 'codebookDim' | 'gridSize' | 'imageSize'>;
-  /** Whether the transformer is told the VQ decoder's picture beside the embeddings of codes. Default false. */
-  readonly draft?: boolean;
+  /** Default: as published. */
+  readonly inputs?: DecoderInputs;
 }
 
 export interface AlignmentShapes {
@@ -61,13 +61,13 @@ export interface AlignmentShapes {
  * captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
  */
 export function alignmentStage(
-  { transformer: config, pixelEncoder, draft: hasDraft = false }: AlignmentModels,
+  { transformer: config, pixelEncoder, inputs = publishedInputs }: AlignmentModels,
   { batch, latentSize, captionTokens, reportPrediction = false }: AlignmentShapes,
 ): Stage {
   const { codebookDim, gridSize, imageSize } = pixelEncoder;
-  const codeChannels = codeChannelsOf(pixelEncoder, hasDraft);
+  const channels = channelsOf(inputs, pixelEncoder, config);
   const declareAll = (declare: Declare) =>
-    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), config, { codeChannels });
+    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), config, channels);
   const latentShape = [batch, config.latentChannels, latentSize, latentSize];
   return {
     name: 'alignment',
@@ -76,7 +76,7 @@ export function alignmentStage(
       { name: 'noise', dtype: 'float32', shape: latentShape },
       { name: 'sigma', dtype: 'float32', shape: [batch] },
       { name: 'code_embeddings', dtype: 'float32', shape: [batch, gridSize ** 2, codebookDim] },
-      ...(hasDraft ? [{ name: 'draft', dtype: 'float32', shape: [batch, 3, imageSize, imageSize] } as const] : []),
+      ...(inputs.draft ? [{ name: 'draft', dtype: 'float32', shape: [batch, 3, imageSize, imageSize] } as const] : []),
       { name: 'source_latents', dtype: 'float32', shape: latentShape },
       { name: 'caption', dtype: 'float32', shape: [batch, captionTokens, config.captionDim] },
       { name: 'caption_mask', dtype: 'int64', shape: [batch, captionTokens] },
@@ -90,7 +90,7 @@ export function alignmentStage(
       const codes = draft ? concat([maps, resizeBilinear(draft, ...size)], 1) : maps;
       const prediction = luminaTransformer(
         {
-          states: withSource({ latents: noisy, source: source_latents!, codes }),
+          states: withSource({ latents: noisy, source: source_latents!, codes }, inputs.source),
           timestep: subtract(1, sigma!),
           caption: caption!,
           captionMask: caption_mask!,

@@ -42,9 +42,9 @@ import type { LuminaProgramShapes } from './transformer-program.ts';
 export function compileDenoiser(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codeChannels, height, width }: LuminaProgramShapes,
+  { codeChannels, sourceChannels, height, width }: LuminaProgramShapes,
 ): CompiledProgram {
-  const model = declareLuminaTransformer(declare, config, { codeChannels });
+  const model = declareLuminaTransformer(declare, config, { codeChannels, sourceChannels });
   const latentShape: Shape = ['images', config.latentChannels, height, width];
   const latents = input('latents', 'float32', latentShape);
   const source = input('source', 'float32', latentShape);
@@ -77,7 +77,7 @@ export function compileDenoiser(
   const result = loop({ turns: dimension('steps'), states: [{ name: 'latents', initial: latents }] }, (turn, now) => {
     const at = (x: Tensor) => squeeze(gather(x, reshape(turn, [1])), 0);
     const timestep = expand(reshape(at(perStep.time), [1]), ['branches*images']);
-    const states = withSource({ latents: everywhere(now!), ...fixed });
+    const states = withSource({ latents: everywhere(now!), ...fixed }, sourceChannels > 0 ? 'beside' : 'below');
     const prediction = luminaTransformer({ states, timestep, ...caption }, model, config, 'target');
     const byBranch = reshape(prediction, ['branches', ...latentShape]);
     const weight = reshape(at(weights), ['branches', 1, 1, 1, 1]);

@@ -24,9 +24,9 @@ export interface LuminaProgramShapes extends Required<LuminaTransformerOptions> 
 export function compileLuminaTransformer(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codeChannels, height, width }: LuminaProgramShapes,
+  { codeChannels, sourceChannels, height, width }: LuminaProgramShapes,
 ): CompiledProgram {
-  const model = declareLuminaTransformer(declare, config, { codeChannels });
+  const model = declareLuminaTransformer(declare, config, { codeChannels, sourceChannels });
   const map = (name: string, channels: number) => input(name, 'float32', ['batch', channels, height, width]);
   const latents = map('latents', config.latentChannels);
   const conditions = {
@@ -44,5 +44,8 @@ export function compileLuminaTransformer(
     });
   if (codeChannels === 0) return program([], predict(latents));
   const star = { source: map('source', config.latentChannels), codes: map('codes', codeChannels) };
-  return program(Object.values(star), predict(withSource({ latents, ...star }), 'target'));
+  return program(
+    Object.values(star),
+    predict(withSource({ latents, ...star }, sourceChannels > 0 ? 'beside' : 'below'), 'target'),
+  );
 }

@@ -94,7 +94,12 @@ describe.each(referenceVariants)('the diffusion transformer of %s', (variant) =>
     );
     const [height, width] = noise!.shape.slice(2) as [number, number];
     const { codeChannels, config, weights } = opened;
-    const program = compileLuminaTransformer(weights.declare, config, { codeChannels, height, width });
+    const program = compileLuminaTransformer(weights.declare, config, {
+      codeChannels,
+      sourceChannels: 0,
+      height,
+      width,
+    });
     const actual = await run(program, opened, {
       latents: float32({ shape: noise!.shape, data }),
       source: zeros(noise!.shape),
@@ -155,6 +160,7 @@ describe('captions of different lengths', () => {
     }
     const program = compileLuminaTransformer(opened.weights.declare, opened.config, {
       codeChannels: 0,
+      sourceChannels: 0,
       height,
       width,
     });
@@ -185,7 +191,9 @@ describe('a program of the diffusion transformer', () => {
     ['as many more columns', { height: 8, width: 66 }, /32 x 32 patches, got tokens and 8 x 33/],
   ])('refuses %s', (_, grid, message) => {
     const { config, codeChannels, weights } = opened;
-    expect(() => compileLuminaTransformer(weights.declare, config, { codeChannels, ...grid })).toThrow(message);
+    expect(() =>
+      compileLuminaTransformer(weights.declare, config, { codeChannels, sourceChannels: 0, ...grid }),
+    ).toThrow(message);
   });
 
   it('refuses captions that leave the picture no position', () => {

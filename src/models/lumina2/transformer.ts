@@ -37,6 +37,7 @@ import {
   unsqueeze,
   where,
 } from '../../tensor/index.ts';
+import type { DecoderInputs } from '../star/config.ts';
 import type { VqConfig } from '../vq/config.ts';
 import { toMaps } from '../vq/tokenizer.ts';
 import { type BlockContext, declareLuminaBlock, type LuminaBlock, luminaBlock } from './transformer-block.ts';
@@ -57,8 +58,10 @@ export interface LuminaTransformer {
 }
 
 export interface LuminaTransformerOptions {
-  /** Channels that tell STAR's codes (`codeChannels`). Default 0: Lumina-Image-2.0 itself, without codes and source. */
+  /** Channels that tell STAR's codes (`channelsOf`). Default 0: Lumina-Image-2.0 itself, without codes and source. */
   readonly codeChannels?: number;
+  /** Channels of a source beside the picture. Default 0: with codes there is a source below. */
+  readonly sourceChannels?: number;
 }
 
 /** Sines and cosines that tell the time, fixed in the published code. */
@@ -69,7 +72,7 @@ const outputEpsilon = 1e-6;
 export function declareLuminaTransformer(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codeChannels = 0 }: LuminaTransformerOptions = {},
+  { codeChannels = 0, sourceChannels = 0 }: LuminaTransformerOptions = {},
 ): LuminaTransformer {
   const { latentChannels, patchSize, hiddenSize, captionDim, timeSize, refinerLayers, layers } = config;
   const pixels = patchSize ** 2;
@@ -81,7 +84,7 @@ export function declareLuminaTransformer(
       declareLuminaBlock(within(declare, `${name}.${index}`), config, modulated),
     );
   const model: LuminaTransformer = {
-    patchEmbedding: layer('x_embedder', pixels * (latentChannels + codeChannels), hiddenSize),
+    patchEmbedding: layer('x_embedder', pixels * (latentChannels + codeChannels + sourceChannels), hiddenSize),
     time: [
       declareLinear(within(embed, 'timestep_embedder.linear_1'), timeFrequencies, timeSize),
       declareLinear(within(embed, 'timestep_embedder.linear_2'), timeSize, timeSize),
@@ -98,7 +101,7 @@ export function declareLuminaTransformer(
       projection: layer('norm_out.linear_2', hiddenSize, pixels * latentChannels),
     },
   };
-  if (codeChannels === 0) return model;
+  if (codeChannels === 0 || sourceChannels > 0) return model;
   const second = declareLinear(within(declare, 'ori_inp_refiner.2'), hiddenSize, hiddenSize, false);
   return { ...model, sourceRefiner: [layer('ori_inp_refiner.0', hiddenSize, hiddenSize), second] };
 }
@@ -118,8 +121,8 @@ export interface LuminaInputs {
 }
 
 /**
- * The direction from noise to picture, `[batch, latentChannels, height, width]`; of STAR's transformer the lower half, the
- * source's, means nothing, and `target` leaves it out: `[batch, latentChannels, height / 2, width]`, for less work.
+ * The direction from noise to picture, `[batch, latentChannels, height, width]`; of STAR's transformer the lower half,
+ * which a source below has, means nothing, and `target` leaves it out: `[batch, latentChannels, height / 2, width]`, for less work.
  * @throws TensorError for states that are not whole patches or reach beyond the positions of the configuration, and for a
  *   caption of fixed size that does.
  */
@@ -154,7 +157,7 @@ export function luminaTransformer(
     mask: concat([padding, full('float32', [padding.shape[0]!, 1, 1, grid.rows * grid.columns], 0)], 3),
     time,
   };
-  const shown = { ...grid, rows: output === 'target' ? grid.rows / 2 : grid.rows };
+  const shown = { ...grid, rows: output === 'target' && model.sourceRefiner ? grid.rows / 2 : grid.rows };
   const read = (x: Tensor) => slice(slice(x, 1, tokens), 1, 0, shown.rows * shown.columns);
   const inner = through(model.layers.slice(0, -1), concat([words, patches], 1), context);
   const picture = through(model.layers.slice(-1), inner, { ...context, read });
@@ -236,19 +239,28 @@ export interface StarLatents {
 }
 
 /**
- * The input of STAR's transformer, `[batch, latentChannels + codeChannels, 2 * height, width]`: the source below the latent,
- * the codes beside either.
+ * The input of STAR's transformer: the codes beside the latent, and the source below it, with the codes beside again,
+ * `[batch, latentChannels + codeChannels, 2 * height, width]`, or beside it too, `[batch, 2 * latentChannels + codeChannels, height,
+ * width]`.
  */
-export function withSource({ latents, source, codes }: StarLatents): Tensor {
+export function withSource({ latents, source, codes }: StarLatents, place: DecoderInputs['source']): Tensor {
+  if (place === 'beside') return concat([latents, codes, source], 1);
   return concat([concat([latents, source], 2), concat([codes, codes], 2)], 1);
 }
 
-/** Channels in which codes are told: of their embeddings, and of a draft where there is one. */
-export function codeChannelsOf({ codebookDim }: Pick<VqConfig, 'codebookDim'>, draft: boolean): number {
-  return codebookDim + (draft ? draftChannels : 0);
-}
-
 const draftChannels = 3;
+
+/** The channels that these inputs make. */
+export function channelsOf(
+  { draft, source }: DecoderInputs,
+  { codebookDim }: Pick<VqConfig, 'codebookDim'>,
+  { latentChannels }: Pick<LuminaTransformerConfig, 'latentChannels'>,
+): Required<LuminaTransformerOptions> {
+  return {
+    codeChannels: codebookDim + (draft ? draftChannels : 0),
+    sourceChannels: source === 'beside' ? latentChannels : 0,
+  };
+}
 
 /** Embeddings of a picture's codes, `[batch, gridSize², codebookDim]`, as maps of a latent's size. */
 export function codeMaps(embeddings: Tensor, gridSize: number, [height, width]: readonly [number, number]): Tensor {

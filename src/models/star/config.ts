@@ -42,6 +42,16 @@ export interface PictureSampling {
 /** What the published code appends to the answer of implicit reasoning. */
 export const publishedReasoningSuffix = ' Ultra HD, 4K, cinematic composition';
 
+/** What the diffusion transformer is told, and how. The keys are additions of ours; the defaults are the published way. */
+export interface DecoderInputs {
+  /** Whether the VQ decoder's picture of the codes is told beside their embeddings. */
+  readonly draft: boolean;
+  /** Where an edit's source stands: patches below the picture's, as many again, or further channels of the picture's own. */
+  readonly source: 'below' | 'beside';
+}
+
+export const publishedInputs: DecoderInputs = { draft: false, source: 'below' };
+
 export interface PixelDecoderConfig {
   readonly path: string;
   /**
@@ -49,11 +59,7 @@ export interface PixelDecoderConfig {
    * text encoder of the decoder's folder, as published; the key `text_encoder` is an addition of ours.
    */
   readonly textEncoder: 'base' | undefined;
-  /**
-   * Whether the VQ decoder's picture of the codes is told beside their embeddings, which is all that the published decoder is told;
-   * the key `draft` is an addition of ours.
-   */
-  readonly draft: boolean;
+  readonly inputs: DecoderInputs;
 }
 
 /** STAR-VQ, the convolutional tokenizer of pixels. */
@@ -165,6 +171,7 @@ const schema = z.object({
       model_path: path,
       text_encoder: z.literal('base').nullish(),
       draft: z.boolean().default(false),
+      source: z.enum(['below', 'beside']).default('below'),
     })
     .nullish(),
   sampling: z.strictObject({ generate: sampling, edit: sampling }).default({ generate: {}, edit: {} }),
@@ -210,7 +217,7 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
       ? {
           path: raw.pixel_decoder.model_path,
           textEncoder: raw.pixel_decoder.text_encoder ?? undefined,
-          draft: raw.pixel_decoder.draft,
+          inputs: { draft: raw.pixel_decoder.draft, source: raw.pixel_decoder.source },
         }
       : undefined,
     sampling: { generate: normalSampling(raw.sampling.generate), edit: normalSampling(raw.sampling.edit) },

@@ -8,6 +8,7 @@ import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { captionFeeds } from '../../models/lumina2/gemma2-prompt.ts';
+import { publishedInputs } from '../../models/star/config.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
 import { captionTokensFor, loadProgram, openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { decodeCodes } from '../../tasks/pictures.ts';
@@ -43,7 +44,11 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
     await using checkpoint = await openCheckpoint(checkpointOf(whole));
     expect(new Set([...checkpoint.entries.values()].map(({ dtype }) => dtype))).toEqual(new Set(['bfloat16']));
     const { star } = await openModelFolder(whole);
-    expect(star.pixelDecoder).toEqual({ path: 'checkpoints/Lumina2-small', textEncoder: 'base', draft: false });
+    expect(star.pixelDecoder).toEqual({
+      path: 'checkpoints/Lumina2-small',
+      textEncoder: 'base',
+      inputs: publishedInputs,
+    });
     // Asked for once more, it stays.
     await ensureDecoder(whole, smallDecoder, { seed: 5 });
     expect(await bytesOf(checkpointOf(whole))).toEqual(after);
@@ -102,12 +107,14 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a decoder that is told a draft', { timeout: 120_000 }, () => {
+describe('a decoder that is told a draft, and sources beside the picture', { timeout: 120_000 }, () => {
+  const told = { ...smallDecoder, draft: true, source: 'beside' } as const;
+
   let folder: string;
   beforeAll(async () => {
     folder = path.join(root, 'draft');
     await cp(plain, folder, { recursive: true });
-    await ensureDecoder(folder, { ...smallDecoder, draft: true });
+    await ensureDecoder(folder, told);
   }, 120_000);
 
   test('is shown the VQ decoder’s picture beside the embeddings of codes, and draws with it', async () => {
@@ -116,7 +123,9 @@ describe('a decoder that is told a draft', { timeout: 120_000 }, () => {
     const decoder = await openDiffusionDecoder(model);
     const { latentChannels, patchSize } = decoder.transformer.config;
     const embedder = decoder.transformer.weights.entries.get('x_embedder.weight')!;
-    expect(embedder.shape[1]).toBe(patchSize ** 2 * (latentChannels + codebookDim + 3));
+    expect(embedder.shape[1]).toBe(patchSize ** 2 * (2 * latentChannels + codebookDim + 3));
+    expect(decoder.transformer.weights.entries.has('ori_inp_refiner.0.weight')).toBe(false);
+    expect(decoder.transformer.config.ropePositions.slice(1)).toEqual([8, 8]);
     // As many latents as the VQ decoder's picture has pixels, so that nothing is resized.
     const sizes = { resolution: imageSize * decoder.vae.config.downsampling, captionTokens: 24 };
     const codes = Array.from({ length: numTokens }, (_, at) => (at * 7) % 64);
@@ -130,13 +139,18 @@ describe('a decoder that is told a draft', { timeout: 120_000 }, () => {
       expect(value).toBeCloseTo(Math.min(Math.max(picture[at]!, -1), 1), 5);
     });
     await using star = await Star.load(folder, { device: 'cpu' });
-    const { images } = await star.generate('a red cup', { decoder: 'diffusion', seed: 3, steps: 1 });
+    const options = { decoder: 'diffusion', seed: 3, steps: 1 } as const;
+    const { images } = await star.generate('a red cup', options);
     expect(images[0]!.width).toBe(32);
+    const edited = await star.edit(images[0]!, 'a cup', options);
+    expect(edited.images[0]!.width).toBe(32);
   });
 
   test('is another decoder than one without', async () => {
-    await ensureDecoder(folder, { ...smallDecoder, draft: true });
-    await expect(ensureDecoder(folder, smallDecoder)).rejects.toThrow(/of other sizes: draft differ/);
+    await ensureDecoder(folder, told);
+    await expect(ensureDecoder(folder, { ...smallDecoder, draft: true })).rejects.toThrow(
+      /of other sizes: inputs\.source, transformer\.ropePositions differ/,
+    );
   });
 });
 

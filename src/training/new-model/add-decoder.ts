@@ -74,7 +74,7 @@ export async function ensureDecoder(
     model_name: 'LUMINA2',
     model_path: `checkpoints/${name}`,
     text_encoder: wanted.textEncoder,
-    ...(wanted.draft ? { draft: true } : {}),
+    ...wanted.inputs,
   };
   await writeJson(model.configFile, { ...config, pixel_decoder });
 }
@@ -100,13 +100,13 @@ async function requireSame(model: ModelFolder, settings: ResolvedDecoderSettings
   const { scalingFactor, shiftFactor } = decoder.vae.config;
   const there = {
     textEncoder: decoder.textEncoder.kind,
-    draft: decoder.draft,
+    inputs: decoder.inputs,
     transformer: decoder.transformer.config,
     vae: decoder.vae.config,
     scheduler: decoder.scheduler,
   };
   const asked = { ...wanted, vae: { ...wanted.vae, scalingFactor, shiftFactor } };
-  const differing = (['textEncoder', 'draft', 'transformer', 'vae', 'scheduler'] as const).flatMap((part) => {
+  const differing = (['textEncoder', 'inputs', 'transformer', 'vae', 'scheduler'] as const).flatMap((part) => {
     const [ours, theirs] = [there[part], asked[part]];
     if (typeof ours !== 'object' || typeof theirs !== 'object') return ours === theirs ? [] : [part];
     const [have, want] = [new Map(Object.entries(ours)), new Map(Object.entries(theirs))];

@@ -4,7 +4,7 @@ import { ConfigError } from '../../models/config-error.ts';
 import { readJsonFile } from '../../models/config-file.ts';
 import { openAutoencoderFolder, type WeightedPart } from '../../models/lumina2/folder.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
-import { codeChannelsOf, declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
+import { channelsOf, declareLuminaTransformer } from '../../models/lumina2/transformer.ts';
 import { parseLuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
 import { declareVae } from '../../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../../models/lumina2/vae-config.ts';
@@ -58,7 +58,7 @@ export function decoderConfigurations(
     transformer: parse(parseLuminaTransformerConfig, 'transformer/config.json'),
     vae,
     textEncoder: settings.textEncoder,
-    draft: settings.draft,
+    inputs: { draft: settings.draft, source: settings.source },
     scheduler: parse(parseSchedulerConfig, 'scheduler/scheduler_config.json'),
     files,
   };
@@ -66,12 +66,12 @@ export function decoderConfigurations(
 
 /** Name in the STAR checkpoint and shape of every parameter of a decoder, in order. */
 export function decoderShapes(
-  { transformer, vae, draft }: Pick<DecoderConfig, 'transformer' | 'vae' | 'draft'>,
+  { transformer, vae, inputs }: Pick<DecoderConfig, 'transformer' | 'vae' | 'inputs'>,
   { star }: Pick<ModelConfig, 'star'>,
 ): Map<string, readonly number[]> {
-  const codeChannels = codeChannelsOf(star.pixelEncoder, draft);
+  const channels = channelsOf(inputs, star.pixelEncoder, transformer);
   return parameterShapes((declare) => {
-    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), transformer, { codeChannels });
+    declareLuminaTransformer(within(declare, overlayPrefixes.transformer), transformer, channels);
     declareVae(within(declare, overlayPrefixes.vae), vae);
   });
 }
@@ -115,7 +115,7 @@ function indexJson() {
 }
 
 function transformerJson(
-  { transformer, captionTokens, resolution }: ResolvedDecoderSettings,
+  { transformer, captionTokens, resolution, source }: ResolvedDecoderSettings,
   vae: VaeConfig,
   captionDim: number,
 ) {
@@ -136,8 +136,7 @@ function transformerJson(
     ffn_dim_multiplier: feedForwardSize / (4 * hiddenSize),
     norm_eps: transformer.normEps,
     axes_dim_rope: transformer.ropeChannels ?? ropeChannels(hiddenSize / heads),
-    // The source stands below the picture.
-    axes_lens: [captionTokens + 1, 2 * patches, patches],
+    axes_lens: [captionTokens + 1, source === 'below' ? 2 * patches : patches, patches],
     cap_feat_dim: captionDim,
   };
 }

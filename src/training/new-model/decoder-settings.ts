@@ -54,6 +54,13 @@ export const decoderSettingsSchema = z
         'Whether the transformer is told the VQ decoder’s picture of the codes beside their embeddings, which is all that the ' +
           'published one is told. Default false.',
       ),
+    source: z
+      .enum(['below', 'beside'])
+      .default('below')
+      .describe(
+        'Where the transformer is told an edit’s source: below the picture, as published, with as many patches again, or beside it, ' +
+          'as further channels, for less work. Default below.',
+      ),
     shift: z
       .number()
       .positive()

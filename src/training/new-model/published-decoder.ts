@@ -2,20 +2,20 @@
 import { type Gemma2Config, parseGemma2Config } from '../../models/lumina2/gemma2-config.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../../models/lumina2/transformer-config.ts';
 import { parseVaeConfig, type VaeConfig } from '../../models/lumina2/vae-config.ts';
+import { type DecoderInputs, publishedInputs } from '../../models/star/config.ts';
 
 export interface DecoderConfig {
   readonly transformer: LuminaTransformerConfig;
   readonly vae: VaeConfig;
   /** The base: the decoder has no text encoder of its own. */
   readonly textEncoder: Gemma2Config | 'base';
-  /** Whether it is told the VQ decoder's picture beside the embeddings of codes. */
-  readonly draft: boolean;
+  readonly inputs: DecoderInputs;
 }
 
 /** As Alpha-VLLM/Lumina-Image-2.0 has them in its `config.json` files. */
 export function publishedDecoder(): DecoderConfig {
   return {
-    draft: false,
+    inputs: publishedInputs,
     transformer: parseLuminaTransformerConfig(
       {
         _class_name: 'Lumina2Transformer2DModel',

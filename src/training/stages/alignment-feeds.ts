@@ -115,7 +115,7 @@ export class AlignmentFeeds {
     const { numTokens, codebookDim, imageSize } = this.#model.folder.star.pixelEncoder;
     const all: Record<string, Float32TensorValue> = {
       code_embeddings: zeroLatents([shown.length, numTokens, codebookDim]),
-      ...(this.#decoder.draft ? { draft: zeroLatents([shown.length, 3, imageSize, imageSize]) } : {}),
+      ...(this.#decoder.inputs.draft ? { draft: zeroLatents([shown.length, 3, imageSize, imageSize]) } : {}),
     };
     const rows = shown.flatMap(({ told }, row) => (told.codes ? [row] : []));
     if (rows.length === 0) return all;
@@ -139,7 +139,7 @@ export class AlignmentFeeds {
     const declare = within(weights.declare, 'pixel_encoder');
     const embeddings = codeEmbeddings(codes, declareCodebook(declare, pixelEncoder), pixelEncoder);
     const outputs: Record<string, Tensor> = { code_embeddings: embeddings };
-    if (this.#decoder.draft) outputs.draft = draftPicture(declare, embeddings, pixelEncoder);
+    if (this.#decoder.inputs.draft) outputs.draft = draftPicture(declare, embeddings, pixelEncoder);
     const program = compile({ name: 'told of codes', inputs: [codes], outputs });
     return runtime.load(program, { weightsFolder: weights.folder });
   }

@@ -140,22 +140,31 @@ describe('alignment', () => {
     const plain = path.join(root, 'small');
     await createModelFolder(plain, smallModel, { texts: ['a red cup'], seed: 1 });
     const losses: number[][] = [];
-    for (const changes of [{}, { latents: 'mode' }, { latents: 'mode', optimizer: 'muon' }]) {
+    const mode = { latents: 'mode' };
+    for (const [source, changes] of [
+      ['below', {}],
+      ['below', mode],
+      ['below', { ...mode, optimizer: 'muon' }],
+      ['beside', mode],
+    ] as const) {
       const folder = path.join(root, `small-${losses.length}`);
       await cp(plain, folder, { recursive: true });
       const recipe = trainingRecipeSchema.parse({
         model: folder,
-        decoder: { ...smallDecoder, draft: true },
+        decoder: { ...smallDecoder, draft: true, source },
         stages: { alignment: { ...settings, steps: 3, captionTokens: 24, previewEvery: 3, ...changes } },
       });
       losses.push((await align(recipe, path.join(root, `small-run-${losses.length}`))).losses);
     }
     expect(losses.flat().every(Number.isFinite)).toBe(true);
-    const [drawn, mode, muon] = losses as [number[], number[], number[]];
-    expect(drawn[0]).not.toBe(mode[0]);
+    const [drawn, likeliest, muon, beside] = losses as [number[], number[], number[], number[]];
+    expect(drawn[0]).not.toBe(likeliest[0]);
     // The first step is taken from the same weights, the second one moves what carries codes.
-    expect(mode[0]).toBe(muon[0]);
-    expect(mode[2]).not.toBe(muon[2]);
+    expect(likeliest[0]).toBe(muon[0]);
+    expect(likeliest[2]).not.toBe(muon[2]);
+    // What makes the prediction starts as 0: wherever the source stands.
+    expect(beside[0]).toBeCloseTo(likeliest[0]!, 5);
+    expect(beside[2]).not.toBe(likeliest[2]);
   }, 600_000);
 
   test('is planned with the model’s own decoder', async () => {

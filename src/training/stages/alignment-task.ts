@@ -78,7 +78,7 @@ export function alignmentTask(
     throw new TrainingError('training_option_invalid', message);
   }
   const { pixelEncoder } = model.folder.star;
-  const models = { transformer, pixelEncoder, draft: decoder.draft };
+  const models = { transformer, pixelEncoder, inputs: decoder.inputs };
   const shapes = { batch, latentSize: resolution / decoder.vae.config.downsampling, captionTokens };
   const stage = alignmentStage(models, shapes);
   const sizes = { resolution, captionTokens };
@@ -135,7 +135,13 @@ export function alignmentTask(
       ...settings,
       captionTokens,
       data: data.description,
-      sizes: { transformer, pixelEncoder, draft: decoder.draft, scheduler: decoder.scheduler, vae: decoder.vae.config },
+      sizes: {
+        transformer,
+        pixelEncoder,
+        inputs: decoder.inputs,
+        scheduler: decoder.scheduler,
+        vae: decoder.vae.config,
+      },
     },
     ...nothingFrozen,
     start: (name) => weights.read(name.slice(namePrefix.length)),

@@ -130,7 +130,7 @@ async function decoderOf(
   const decoder = await openDiffusionDecoder({ folder: requireDecoder(config, stage) });
   const { transformer, vae, textEncoder: reader } = decoder;
   const textEncoder = reader.kind === 'base' ? reader.kind : reader.config;
-  return { transformer: transformer.config, vae: vae.config, textEncoder, draft: decoder.draft };
+  return { transformer: transformer.config, vae: vae.config, textEncoder, inputs: decoder.inputs };
 }
 
 interface DecoderPart {
@@ -143,10 +143,10 @@ const textEncoderPart = 'text encoder';
 
 function decoderParts(
   stage: DecoderStage,
-  { transformer, vae, textEncoder, draft }: DecoderConfig,
+  { transformer, vae, textEncoder, inputs }: DecoderConfig,
   { star }: ModelConfig,
 ): DecoderPart[] {
-  const models = { transformer, pixelEncoder: star.pixelEncoder, draft };
+  const models = { transformer, pixelEncoder: star.pixelEncoder, inputs };
   const { trained } = alignmentStage(models, { batch: 1, latentSize: transformer.patchSize, captionTokens: 1 });
   const autoencoder = parameterShapes((declare) => declareVae(declare, vae));
   const [aligns, idle] = [stage === 'alignment', 'idle'] as const;
