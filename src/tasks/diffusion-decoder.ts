@@ -41,6 +41,8 @@ export interface DiffusionDecoder {
   readonly vae: { readonly config: VaeConfig; readonly weights: PartWeights };
   readonly textEncoder: CaptionReader;
   readonly inputs: DecoderInputs;
+  /** Denoising steps where nothing else is asked for; undefined: what its kind is made for. */
+  readonly steps: number | undefined;
   readonly tokenizer: CaptionTokenizer;
   readonly scheduler: SchedulerConfig;
 }
@@ -121,6 +123,7 @@ async function openParts({ folder }: OfFolder): Promise<DiffusionDecoder> {
     },
     textEncoder: reader,
     inputs,
+    steps: star.pixelDecoder?.steps,
     tokenizer,
     scheduler,
   };

@@ -64,7 +64,7 @@ export async function chooseDiffusion(
   const defaults = (decoder.textEncoder.kind === 'base' ? small : published)[task];
   const settings: ChosenDiffusion['settings'] = {
     task,
-    steps: options.steps ?? defaults.steps,
+    steps: options.steps ?? decoder.steps ?? defaults.steps,
     guidance: {
       text: options.diffusionGuidance ?? defaults.text,
       image: options.imageGuidance ?? defaults.image,

@@ -45,7 +45,9 @@ const diffusionOptions = {
     .min(1)
     .max(1000)
     .optional()
-    .describe('Denoising steps of the diffusion decoder. Default 40 to generate, 50 to edit; 8 with a small one.'),
+    .describe(
+      'Denoising steps of the diffusion decoder. Default 40 to generate, 50 to edit; with a small one what it is made for, else 8.',
+    ),
   resolution: z
     .int()
     .min(1)

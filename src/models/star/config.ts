@@ -60,6 +60,8 @@ export interface PixelDecoderConfig {
    */
   readonly textEncoder: 'base' | undefined;
   readonly inputs: DecoderInputs;
+  /** Denoising steps where nothing else is asked for; the key `steps` is an addition of ours. */
+  readonly steps: number | undefined;
 }
 
 /** STAR-VQ, the convolutional tokenizer of pixels. */
@@ -172,6 +174,7 @@ const schema = z.object({
       text_encoder: z.literal('base').nullish(),
       draft: z.boolean().default(false),
       source: z.enum(['below', 'beside']).default('below'),
+      steps: z.int().min(1).max(1000).optional(),
     })
     .nullish(),
   sampling: z.strictObject({ generate: sampling, edit: sampling }).default({ generate: {}, edit: {} }),
@@ -218,6 +221,7 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
           path: raw.pixel_decoder.model_path,
           textEncoder: raw.pixel_decoder.text_encoder ?? undefined,
           inputs: { draft: raw.pixel_decoder.draft, source: raw.pixel_decoder.source },
+          steps: raw.pixel_decoder.steps,
         }
       : undefined,
     sampling: { generate: normalSampling(raw.sampling.generate), edit: normalSampling(raw.sampling.edit) },

@@ -108,7 +108,7 @@ describe('a decoder that is added', { timeout: 120_000 }, () => {
 });
 
 describe('a decoder that is told a draft, and sources beside the picture', { timeout: 120_000 }, () => {
-  const told = { ...smallDecoder, draft: true, source: 'beside' } as const;
+  const told = { ...smallDecoder, draft: true, source: 'beside', steps: 2 } as const;
 
   let folder: string;
   beforeAll(async () => {
@@ -139,9 +139,10 @@ describe('a decoder that is told a draft, and sources beside the picture', { tim
       expect(value).toBeCloseTo(Math.min(Math.max(picture[at]!, -1), 1), 5);
     });
     await using star = await Star.load(folder, { device: 'cpu' });
-    const options = { decoder: 'diffusion', seed: 3, steps: 1 } as const;
+    const options = { decoder: 'diffusion', seed: 3 } as const;
     const { images } = await star.generate('a red cup', options);
     expect(images[0]!.width).toBe(32);
+    expect(images[0]!.recipe.settings).toMatchObject({ steps: 2 });
     const edited = await star.edit(images[0]!, 'a cup', options);
     expect(edited.images[0]!.width).toBe(32);
   });

@@ -75,6 +75,7 @@ export async function ensureDecoder(
     model_path: `checkpoints/${name}`,
     text_encoder: wanted.textEncoder,
     ...wanted.inputs,
+    steps: resolved.steps,
   };
   await writeJson(model.configFile, { ...config, pixel_decoder });
 }

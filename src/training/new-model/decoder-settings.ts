@@ -61,6 +61,10 @@ export const decoderSettingsSchema = z
         'Where the transformer is told an edit’s source: below the picture, as published, with as many patches again, or beside it, ' +
           'as further channels, for less work. Default below.',
       ),
+    steps: count
+      .max(1000)
+      .optional()
+      .describe('Denoising steps of its pictures where nothing else is asked for. Default 8.'),
     shift: z
       .number()
       .positive()
