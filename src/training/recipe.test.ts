@@ -59,7 +59,15 @@ describe('recipes', () => {
     await writeFile(path, `${sound}clipNorm: .inf\n`);
     expect(await readRecipe(path, schema)).toEqual({
       ...{ stage: 'small', steps: 100, learningRate: 1e-3, batch: 8, data: { folder: 'here', share: 1 } },
-      ...{ warmupSteps: 0, schedule: 'cosine', finalRate: 0, weightDecay: 0.01, beta1: 0.9, beta2: 0.999 },
+      ...{
+        warmupSteps: 0,
+        schedule: 'cosine',
+        finalRate: 0,
+        optimizer: 'adamw',
+        weightDecay: 0.01,
+        beta1: 0.9,
+        beta2: 0.999,
+      },
       ...{ clipNorm: Infinity, accumulate: 1, ema: 0, seed: 0, saveEvery: 500, keep: 3, previewEvery: 0 },
       ...{ logEvery: 10, stepsPerRun: 1 },
     });

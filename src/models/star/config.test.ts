@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseStarConfig } from './config.ts';
+import { parseStarConfig, publishedInputs } from './config.ts';
 
 /** star/configs/STAR_Qwen2.5-VL-3B.json of MM-MVR/STAR. */
 const published3B = {
@@ -48,7 +48,7 @@ describe('parseStarConfig', () => {
       sampling: { generate: {}, edit: {} },
       reasoningSuffix: ' Ultra HD, 4K, cinematic composition',
       outputHead: { codes: 65536, hiddenSize: 2048 },
-      pixelDecoder: { path: 'checkpoints/lumina-image2' },
+      pixelDecoder: { path: 'checkpoints/lumina-image2', inputs: publishedInputs },
     });
   });
 

@@ -125,7 +125,7 @@ describe('a decoder that is told a draft, and sources beside the picture', { tim
     const embedder = decoder.transformer.weights.entries.get('x_embedder.weight')!;
     expect(embedder.shape[1]).toBe(patchSize ** 2 * (2 * latentChannels + codebookDim + 3));
     expect(decoder.transformer.weights.entries.has('ori_inp_refiner.0.weight')).toBe(false);
-    expect(decoder.transformer.config.ropePositions.slice(1)).toEqual([8, 8]);
+    expect(decoder.transformer.config.ropePositions.slice(1)).toEqual([4, 4]);
     // As many latents as the VQ decoder's picture has pixels, so that nothing is resized.
     const sizes = { resolution: imageSize * decoder.vae.config.downsampling, captionTokens: 24 };
     const codes = Array.from({ length: numTokens }, (_, at) => (at * 7) % 64);
