@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chromiumPath, noChromium } from '../chromium.ts';
 import { browserPlatform, buildSite, cutCheckpoint, nodePlatform, type Platform } from './platforms.ts';
-import type { Drawn, OpenOptions } from './scenarios.ts';
+import type { Drawn, OpenOptions, Pixels } from './scenarios.ts';
 
 const prompt = 'two red apples';
 const greedy = { seed: 3, temperature: 0, reasoning: false };
@@ -14,7 +14,7 @@ const sampled = { seed: 7, preview: 'linear' } as const;
 const rows = [8, 16, 24, 32, 40, 48, 56];
 
 let work: string;
-let reference: { readonly greedy: Drawn; readonly sampled: Drawn };
+let reference: { readonly greedy: Drawn; readonly sampled: Drawn; readonly diffused: readonly Pixels[] };
 
 beforeAll(async () => {
   work = await mkdtemp(path.join(tmpdir(), 'starstack-contract-'));
@@ -23,7 +23,11 @@ beforeAll(async () => {
   await cutCheckpoint(path.join(work, 'node/cut'));
   const { run } = await nodePlatform();
   await run('open', path.join(work, 'node/nano'), { device: 'cpu', threads: 2 });
-  reference = { greedy: await run('draw', prompt, greedy), sampled: await run('draw', prompt, sampled) };
+  reference = {
+    greedy: await run('draw', prompt, greedy),
+    sampled: await run('draw', prompt, sampled),
+    diffused: await run('diffuse', prompt, 'make the apples green', sampled),
+  };
   await run('close');
   if (chromiumPath === undefined) return;
   const site = path.join(work, 'site');
@@ -158,6 +162,18 @@ for (const contract of contracts) {
       expect(edited.tokens).toHaveLength(64);
       expect(ofFile.tokens).toEqual(edited.tokens);
       expect(answer.length).toBeGreaterThan(0);
+    });
+
+    quick(`draws and edits through the diffusion decoder, the same pictures${because}`, async () => {
+      const pictures = await platform.run('diffuse', prompt, 'make the apples green', sampled);
+      expect(pictures.map(({ width }) => width)).toEqual([128, 128]);
+      pictures.forEach(({ data }, at) => {
+        const other = reference.diffused[at]!.data;
+        expect(data.length).toBe(other.length);
+        const apart = data.map((value, index) => Math.abs(value - other[index]!));
+        // Processors round in other orders; a picture has 256 levels.
+        expect(Math.max(...apart)).toBeLessThanOrEqual(2);
+      });
     });
 
     quick(`reads the recipe back from a PNG${because}`, async () => {

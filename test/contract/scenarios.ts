@@ -36,6 +36,11 @@ export interface Drawn {
   readonly milliseconds: number;
 }
 
+export interface Pixels {
+  readonly width: number;
+  readonly data: readonly number[];
+}
+
 export interface Fault {
   readonly code: string;
   readonly message: string;
@@ -82,6 +87,13 @@ export function createScenarios(load: Load) {
     },
     async draw(prompt: string, options: GenerateOptions): Promise<Drawn> {
       return (await collect(opened().generate.stream(prompt, options))).drawn;
+    },
+    /** Draws through the diffusion decoder, and edits what it drew. */
+    async diffuse(prompt: string, edit: string, options: GenerateOptions & EditOptions): Promise<readonly Pixels[]> {
+      const diffusion = { ...options, decoder: 'diffusion' } as const;
+      const { image } = await collect(opened().generate.stream(prompt, diffusion));
+      const edited = await collect(opened().edit.stream(image, edit, diffusion));
+      return [image, edited.image].map(({ width, data }) => ({ width, data: [...data] }));
     },
     /** Aborts after the first row of tokens and counts what still comes. */
     async cancel(prompt: string, seed: number): Promise<Fault & { readonly rowsAfter: number }> {
