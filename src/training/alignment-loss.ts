@@ -90,7 +90,7 @@ export function alignmentStage(
       const codes = draft ? concat([maps, resizeBilinear(draft, ...size)], 1) : maps;
       const prediction = luminaTransformer(
         {
-          states: withSource({ latents: noisy, source: source_latents!, codes }, inputs.source),
+          states: withSource({ latents: noisy, source: source_latents!, codes }, channels),
           timestep: subtract(1, sigma!),
           caption: caption!,
           captionMask: caption_mask!,

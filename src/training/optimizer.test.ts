@@ -16,7 +16,7 @@ interface Golden {
     { steps: { norm: number; weights: number[][] }[]; firstMoments: number[][]; secondMoments: number[][] }
   >;
 }
-const golden = JSON.parse(readFileSync(new URL('../../test/training/adamw.json', import.meta.url), 'utf8')) as Golden;
+const golden = readGolden<Golden>('adamw');
 
 interface GoldenMuon {
   weightDecay: number;
@@ -27,9 +27,12 @@ interface GoldenMuon {
   steps: number[][][];
   momentum: number[][];
 }
-const goldenMuon = JSON.parse(
-  readFileSync(new URL('../../test/training/muon.json', import.meta.url), 'utf8'),
-) as GoldenMuon;
+const goldenMuon = readGolden<GoldenMuon>('muon');
+
+/** What PyTorch computed: `test/training/NAME.py` wrote it. */
+function readGolden<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`../../test/training/${name}.json`, import.meta.url), 'utf8')) as T;
+}
 
 /** One update of tensors of these shapes, with everything as inputs. */
 function compileUpdate(shapes: readonly number[][], options: OptimizerOptions, inner?: readonly boolean[]) {

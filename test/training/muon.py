@@ -1,4 +1,6 @@
-"""What torch.optim.Muon computes, in float64: prints muon.json. Written for torch 2.13.
+"""Writes muon.json: what torch.optim.Muon does to two matrices in three steps, in float64.
+
+usage: python muon.py > muon.json      (torch 2.13)
 
 PyTorch's iteration runs in bfloat16; here the cast is left out, so that its numbers can be compared.
 """

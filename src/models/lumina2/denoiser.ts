@@ -77,7 +77,7 @@ export function compileDenoiser(
   const result = loop({ turns: dimension('steps'), states: [{ name: 'latents', initial: latents }] }, (turn, now) => {
     const at = (x: Tensor) => squeeze(gather(x, reshape(turn, [1])), 0);
     const timestep = expand(reshape(at(perStep.time), [1]), ['branches*images']);
-    const states = withSource({ latents: everywhere(now!), ...fixed }, sourceChannels > 0 ? 'beside' : 'below');
+    const states = withSource({ latents: everywhere(now!), ...fixed }, { sourceChannels });
     const prediction = luminaTransformer({ states, timestep, ...caption }, model, config, 'target');
     const byBranch = reshape(prediction, ['branches', ...latentShape]);
     const weight = reshape(at(weights), ['branches', 1, 1, 1, 1]);

@@ -44,8 +44,5 @@ export function compileLuminaTransformer(
     });
   if (codeChannels === 0) return program([], predict(latents));
   const star = { source: map('source', config.latentChannels), codes: map('codes', codeChannels) };
-  return program(
-    Object.values(star),
-    predict(withSource({ latents, ...star }, sourceChannels > 0 ? 'beside' : 'below'), 'target'),
-  );
+  return program(Object.values(star), predict(withSource({ latents, ...star }, { sourceChannels }), 'target'));
 }

@@ -243,8 +243,11 @@ export interface StarLatents {
  * `[batch, latentChannels + codeChannels, 2 * height, width]`, or beside it too, `[batch, 2 * latentChannels + codeChannels, height,
  * width]`.
  */
-export function withSource({ latents, source, codes }: StarLatents, place: DecoderInputs['source']): Tensor {
-  if (place === 'beside') return concat([latents, codes, source], 1);
+export function withSource(
+  { latents, source, codes }: StarLatents,
+  { sourceChannels = 0 }: LuminaTransformerOptions,
+): Tensor {
+  if (sourceChannels > 0) return concat([latents, codes, source], 1);
   return concat([concat([latents, source], 2), concat([codes, codes], 2)], 1);
 }
 
