@@ -107,9 +107,10 @@ export async function* diffuse(
   const shape = [pictures, latentChannels, side, side];
 
   heedAbort(diffusion);
+  const { maps, draft } = await mapsOf(load, codes);
   const told = {
-    source: await sourceLatents(load, diffusion, shape),
-    codes: await mapsOf(load, codes),
+    codes: maps!,
+    ...(await referenceLatents(load, diffusion, draft, shape)),
     ...(await captionStates(load, decoder, diffusion)),
   };
   let vae: ProgramTurn | undefined;
@@ -177,27 +178,39 @@ async function captionStates(load: Load, decoder: DiffusionDecoder, diffusion: D
   return { captions: (await encoder.session.run(feeds)).states as TensorValue, caption_mask: feeds.mask };
 }
 
-async function mapsOf(load: Load, codes: Diffusion['codes']): Promise<TensorValue> {
+/** `maps`, and `draft` for a decoder that tells what a reference lacks. */
+async function mapsOf(load: Load, codes: Diffusion['codes']) {
   const given = 'shape' in codes;
   await using program = await load(given ? 'embedding maps' : 'code maps');
   const feeds: Record<string, TensorValue> = given
     ? { embeddings: codes }
     : { codes: int64([codes.length, codes[0]!.length], codes.flat()) };
-  const { maps } = await program.session.run(feeds);
-  return maps as TensorValue;
+  return (await program.session.run(feeds)) as Readonly<Record<string, TensorValue>>;
 }
 
-/** Latents of the source picture for each picture, the mode of its Gaussian; zeros where there is none. */
-async function sourceLatents(load: Load, { source, resolution }: Diffusion, shape: number[]): Promise<TensorValue> {
-  if (!source) return zeroLatents(shape);
+/**
+ * Latents, each the mode of its Gaussian: `source` of the source picture for each picture, zeros where there is none, and of a
+ * `draft`, if there is one, for each its own.
+ */
+async function referenceLatents(
+  load: Load,
+  { source, resolution }: Diffusion,
+  draft: TensorValue | undefined,
+  shape: number[],
+): Promise<Readonly<Record<string, TensorValue>>> {
+  const sources = zeroLatents(shape);
+  if (!source && !draft) return { source: sources };
   await using encoder = await load('vae encoder');
-  const picture = 'shape' in source ? source : vqPixelValues(source, resolution);
-  const feeds = { picture, noise: zeroLatents([1, ...shape.slice(1)]) };
-  const { latents } = await encoder.session.run(feeds, { outputs: ['latents'] });
-  const one = (latents as TensorValue).data as Float32Array;
-  const all = zeroLatents(shape);
-  for (let index = 0; index < shape[0]!; index++) all.data.set(one, index * one.length);
-  return all;
+  const encode = async (picture: TensorValue) => {
+    const feeds = { picture, noise: zeroLatents([picture.shape[0]!, ...shape.slice(1)]) };
+    return (await encoder.session.run(feeds, { outputs: ['latents'] })).latents as TensorValue;
+  };
+  if (source) {
+    const picture = 'shape' in source ? source : vqPixelValues(source, resolution);
+    const one = (await encode(picture)).data as Float32Array;
+    for (let index = 0; index < shape[0]!; index++) sources.data.set(one, index * one.length);
+  }
+  return { source: sources, ...(draft ? { draft: await encode(draft) } : {}) };
 }
 
 /** The feeds of one step: its branches and its place in the schedule. */

@@ -20,7 +20,8 @@ import {
   tokenizeCaption,
 } from '../models/lumina2/gemma2-prompt.ts';
 import { parseSchedulerConfig, type SchedulerConfig } from '../models/lumina2/scheduler-config.ts';
-import { channelsOf, declareLuminaTransformer } from '../models/lumina2/transformer.ts';
+import { channelsOf } from '../models/lumina2/star-inputs.ts';
+import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import { type LuminaTransformerConfig, parseLuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { declareVae } from '../models/lumina2/vae.ts';
 import { parseVaeConfig, type VaeConfig } from '../models/lumina2/vae-config.ts';
@@ -275,7 +276,8 @@ function programOf(
       };
     case 'code maps':
     case 'embedding maps': {
-      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side, draft: inputs.draft };
+      const draftSize = inputs.source === 'reference' ? resolution : undefined;
+      const sizes = { gridSize: pixelEncoder.gridSize, height: side, width: side, draft: inputs.draft, draftSize };
       const from = name === 'code maps' ? 'codes' : 'embeddings';
       return {
         program: compileCodeMaps(weights.declare, pixelEncoder, sizes, from),

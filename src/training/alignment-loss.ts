@@ -4,6 +4,9 @@
  * for, as the published `Lumina2Decoder.forward` does without a weighting of sigmas. Only the transformer is trained;
  * latents come from the frozen VAE, captions from the frozen text encoder.
  *
+ * Of a decoder that tells what a reference lacks the error is weighed by sigma, so that it is the latents' own and a little noise
+ * counts no more than much.
+ *
  * For guidance each condition is dropped now and then, and all of that is the data's doing: zeros for code embeddings, zeros
  * for the source's latent, and the empty prompt's states and mask for a caption. The published code draws one number p a
  * picture and drops the caption where p < 2u, the source where u ≤ p < 3u and the codes where p is at most a probability of
@@ -11,13 +14,8 @@
  * guidance is computed, source and codes are no sum of two directions.
  */
 
-import {
-  channelsOf,
-  codeMaps,
-  declareLuminaTransformer,
-  luminaTransformer,
-  withSource,
-} from '../models/lumina2/transformer.ts';
+import { channelsOf, codeMaps, starDirection } from '../models/lumina2/star-inputs.ts';
+import { declareLuminaTransformer } from '../models/lumina2/transformer.ts';
 import type { LuminaTransformerConfig } from '../models/lumina2/transformer-config.ts';
 import { overlayPrefixes } from '../models/lumina2/weights.ts';
 import { type DecoderInputs, publishedInputs, type StarConfig } from '../models/star/config.ts';
@@ -56,9 +54,9 @@ export interface AlignmentShapes {
 
 /**
  * The stage that trains the diffusion transformer. Its data: `latents`, `noise` and `source_latents` of one shape (latents
- * shifted and scaled as the VAE's configuration says), `sigma [batch]` in [0, 1], `code_embeddings [batch, codes,
- * codebookDim]`, where there is one `draft [batch, 3, imageSize, imageSize]` in [−1, 1], `caption [batch, captionTokens,
- * captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
+ * shifted and scaled as the VAE's configuration says; the source's as `StarLatents` has it), `sigma [batch]` in [0, 1],
+ * `code_embeddings [batch, codes, codebookDim]`, where there is one `draft [batch, 3, imageSize, imageSize]` in [−1, 1],
+ * `caption [batch, captionTokens, captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
  */
 export function alignmentStage(
   { transformer: config, pixelEncoder, inputs = publishedInputs }: AlignmentModels,
@@ -88,19 +86,19 @@ export function alignmentStage(
       const size = [latentSize, latentSize] as const;
       const maps = codeMaps(code_embeddings!, gridSize, size);
       const codes = draft ? concat([maps, resizeBilinear(draft, ...size)], 1) : maps;
-      const prediction = luminaTransformer(
+      const prediction = starDirection(
         {
-          states: withSource({ latents: noisy, source: source_latents!, codes }, channels),
-          timestep: subtract(1, sigma!),
-          caption: caption!,
-          captionMask: caption_mask!,
+          ...{ latents: noisy, source: source_latents!, codes },
+          ...{ sigma: sigma!, timestep: subtract(1, sigma!) },
+          ...{ caption: caption!, captionMask: caption_mask! },
         },
         declareAll(declare),
         config,
-        'target',
+        channels,
       );
-      const apart = square(subtract(prediction, subtract(latents!, noise!)));
-      const perSample = reduceMean(apart, { axes: [1, 2, 3] });
+      const apart = subtract(prediction, subtract(latents!, noise!));
+      const weighed = channels.relative ? multiply(share, apart) : apart;
+      const perSample = reduceMean(square(weighed), { axes: [1, 2, 3] });
       return {
         loss: reduceMean(perSample),
         reported: { per_sample_mse: perSample, ...(reportPrediction ? { prediction } : {}) },

@@ -4,8 +4,8 @@
  */
 import { type Declare, within } from '../../nn/parameters.ts';
 import {
+  add,
   type CompiledProgram,
-  clip,
   compile,
   concat,
   dimension,
@@ -19,19 +19,28 @@ import {
   resizeBilinear,
   type Shape,
   squeeze,
+  subtract,
   type Tensor,
 } from '../../tensor/index.ts';
 import type { VqConfig } from '../vq/config.ts';
-import { codeEmbeddings, declareCodebook, declareVqDecoder, toMaps, vqDecode } from '../vq/tokenizer.ts';
+import { codeEmbeddings, declareCodebook } from '../vq/tokenizer.ts';
 import { eulerStep } from './scheduler.ts';
-import { codeMaps, declareLuminaTransformer, luminaTransformer, withSource } from './transformer.ts';
+import { codeMaps, draftPicture, enlargedDraft, starDirection, type ToldChannels } from './star-inputs.ts';
+import { declareLuminaTransformer } from './transformer.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
-import type { LuminaProgramShapes } from './transformer-program.ts';
+
+export interface DenoiserShapes extends ToldChannels {
+  /** Latent pixels, multiples of the patch size. */
+  readonly height: number;
+  readonly width: number;
+}
 
 /**
  * `declare` gives the transformer's own names. Gives `next.latents` of the shape of `latents [images, latentChannels, height, width]`.
  *
  * - `source`, the source pictures' latents, of the same shape; `codes [images, codeChannels, height, width]`
+ * - of a relative output `draft`, the latents of the codes' own pictures, of the same shape, for branches that are told codes
+ *   and no source
  * - `captions [captions, tokens, captionDim]` with `caption_mask [captions, tokens]`: those that branches choose from
  * - `branch_caption [branches]` int64, a row of `captions`; `branch_codes` and `branch_source [branches]`, 1 or 0
  * - `weights [steps, branches]`: how the branches' predictions are summed
@@ -42,13 +51,14 @@ import type { LuminaProgramShapes } from './transformer-program.ts';
 export function compileDenoiser(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codeChannels, sourceChannels, height, width }: LuminaProgramShapes,
+  { height, width, ...channels }: DenoiserShapes,
 ): CompiledProgram {
-  const model = declareLuminaTransformer(declare, config, { codeChannels, sourceChannels });
+  const model = declareLuminaTransformer(declare, config, channels);
   const latentShape: Shape = ['images', config.latentChannels, height, width];
   const latents = input('latents', 'float32', latentShape);
   const source = input('source', 'float32', latentShape);
-  const codes = input('codes', 'float32', ['images', codeChannels, height, width]);
+  const draft = channels.relative ? input('draft', 'float32', latentShape) : undefined;
+  const codes = input('codes', 'float32', ['images', channels.codeChannels, height, width]);
   const captions = input('captions', 'float32', ['captions', 'tokens', config.captionDim]);
   const captionMask = input('caption_mask', 'int64', ['captions', 'tokens']);
   const branchCaption = input('branch_caption', 'int64', ['branches']);
@@ -71,14 +81,21 @@ export function compileDenoiser(
     const rows = reshape(gather(x, branchCaption), ['branches', 1, ...rest]);
     return flat(expand(rows, ['branches', 'images', ...rest]));
   };
-  const fixed = { codes: told(codes, branchCodes), source: told(source, branchSource) };
+  const own = told(source, branchSource);
+  const drafted = draft && told(draft, multiply(branchCodes, subtract(1, branchSource)));
+  const fixed = { codes: told(codes, branchCodes), source: drafted ? add(own, drafted) : own };
   const caption = { caption: chosen(captions), captionMask: chosen(captionMask) };
 
   const result = loop({ turns: dimension('steps'), states: [{ name: 'latents', initial: latents }] }, (turn, now) => {
     const at = (x: Tensor) => squeeze(gather(x, reshape(turn, [1])), 0);
-    const timestep = expand(reshape(at(perStep.time), [1]), ['branches*images']);
-    const states = withSource({ latents: everywhere(now!), ...fixed }, { sourceChannels });
-    const prediction = luminaTransformer({ states, timestep, ...caption }, model, config, 'target');
+    const all = (x: Tensor) => expand(reshape(at(x), [1]), ['branches*images']);
+    const level = { sigma: all(perStep.sigma), timestep: all(perStep.time) };
+    const prediction = starDirection(
+      { latents: everywhere(now!), ...fixed, ...level, ...caption },
+      model,
+      config,
+      channels,
+    );
     const byBranch = reshape(prediction, ['branches', ...latentShape]);
     const weight = reshape(at(weights), ['branches', 1, 1, 1, 1]);
     const guided = reduceSum(multiply(byBranch, weight), { axes: [0] });
@@ -89,6 +106,7 @@ export function compileDenoiser(
     inputs: [
       latents,
       source,
+      ...(draft ? [draft] : []),
       codes,
       captions,
       captionMask,
@@ -114,16 +132,19 @@ export interface CodeMapShapes {
   readonly width: number;
   /** Whether the VQ decoder's picture is told beside the embeddings. */
   readonly draft: boolean;
+  /** Pixels on a side of a `draft` for the autoencoder. Default: none. */
+  readonly draftSize?: number | undefined;
 }
 
 /**
  * Codes of the tokenizer as the denoiser is told them, `maps [images, codeChannels, height, width]`, from
- * `codes [images, places]`, or from `embeddings [images, places, codebookDim]` where there are no codes that they belong to.
+ * `codes [images, places]`, or from `embeddings [images, places, codebookDim]` where there are no codes that they belong to; and
+ * with a `draftSize` the VQ decoder's picture as large, `draft [images, 3, draftSize, draftSize]` in [−1, 1].
  */
 export function compileCodeMaps(
   declare: Declare,
   config: VqConfig,
-  { gridSize, height, width, draft }: CodeMapShapes,
+  { gridSize, height, width, draft, draftSize }: CodeMapShapes,
   from: 'codes' | 'embeddings' = 'codes',
 ): CompiledProgram {
   const places = gridSize ** 2;
@@ -135,20 +156,13 @@ export function compileCodeMaps(
   const embeddings = from === 'codes' ? codeEmbeddings(given, declareCodebook(encoder, config), config) : given;
   const size = [height, width] as const;
   const maps = codeMaps(embeddings, gridSize, size);
+  const picture = draft || draftSize !== undefined ? draftPicture(encoder, embeddings, config) : undefined;
   return compile({
     name: 'code maps',
     inputs: [given],
     outputs: {
-      maps: draft ? concat([maps, resizeBilinear(draftPicture(encoder, embeddings, config), ...size)], 1) : maps,
+      maps: draft ? concat([maps, resizeBilinear(picture!, ...size)], 1) : maps,
+      ...(draftSize === undefined ? {} : { draft: enlargedDraft(picture!, draftSize) }),
     },
   });
-}
-
-/**
- * The VQ decoder's picture `[images, 3, imageSize, imageSize]` in [−1, 1] of embeddings `[images, places, codebookDim]`;
- * `declare` gives the pixel encoder's own names.
- */
-export function draftPicture(declare: Declare, embeddings: Tensor, config: VqConfig): Tensor {
-  const places = toMaps(embeddings, Math.sqrt(embeddings.shape[1] as number));
-  return clip(vqDecode(places, declareVqDecoder(declare, config), config), -1, 1);
 }

@@ -1,12 +1,8 @@
 /** The diffusion transformer as a program: one step's prediction. */
 import type { Declare } from '../../nn/parameters.ts';
 import { type CompiledProgram, compile, input, type Tensor } from '../../tensor/index.ts';
-import {
-  declareLuminaTransformer,
-  type LuminaTransformerOptions,
-  luminaTransformer,
-  withSource,
-} from './transformer.ts';
+import { withSource } from './star-inputs.ts';
+import { declareLuminaTransformer, type LuminaTransformerOptions, luminaTransformer } from './transformer.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
 
 export interface LuminaProgramShapes extends Required<LuminaTransformerOptions> {

@@ -4,7 +4,8 @@ import { float32, furthest, maskOf, openTransformer, row, zeros } from '../../..
 import { readReference, referenceVariants } from '../../../test/reference-vectors.ts';
 import { Runtime } from '../../runtime/index.ts';
 import { type CompiledProgram, compile, input, type TensorValue } from '../../tensor/index.ts';
-import { codeMaps, declareLuminaTransformer, luminaTransformer } from './transformer.ts';
+import { codeMaps } from './star-inputs.ts';
+import { declareLuminaTransformer, luminaTransformer } from './transformer.ts';
 import { compileLuminaTransformer } from './transformer-program.ts';
 
 type Opened = Awaited<ReturnType<typeof openTransformer>>;

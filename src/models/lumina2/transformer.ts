@@ -24,7 +24,6 @@ import {
   multiply,
   reduceSum,
   reshape,
-  resizeBilinear,
   rmsNorm,
   scalar,
   silu,
@@ -37,9 +36,6 @@ import {
   unsqueeze,
   where,
 } from '../../tensor/index.ts';
-import type { DecoderInputs } from '../star/config.ts';
-import type { VqConfig } from '../vq/config.ts';
-import { toMaps } from '../vq/tokenizer.ts';
 import { type BlockContext, declareLuminaBlock, type LuminaBlock, luminaBlock } from './transformer-block.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
 import { luminaRotary, type PatchGrid } from './transformer-rotary.ts';
@@ -227,45 +223,4 @@ function requirePositions(tokens: Dim, { rows, columns }: PatchGrid, { ropePosit
     `has positions for ${most - 1} tokens and ${mostRows} x ${mostColumns} patches, got ${tokens} and ${rows} x ${columns}`,
     { tokens, rows, columns },
   );
-}
-
-export interface StarLatents {
-  /** The noisy latent, `[batch, latentChannels, height, width]`. */
-  readonly latents: Tensor;
-  /** The source picture's latent, of the same shape; zeros where there is none. */
-  readonly source: Tensor;
-  /** `[batch, codeChannels, height, width]` (`codeMaps`); zeros where no codes are told. */
-  readonly codes: Tensor;
-}
-
-/**
- * The input of STAR's transformer: the codes beside the latent, and the source below it, with the codes beside again,
- * `[batch, latentChannels + codeChannels, 2 * height, width]`, or beside it too, `[batch, 2 * latentChannels + codeChannels, height,
- * width]`.
- */
-export function withSource(
-  { latents, source, codes }: StarLatents,
-  { sourceChannels = 0 }: LuminaTransformerOptions,
-): Tensor {
-  if (sourceChannels > 0) return concat([latents, codes, source], 1);
-  return concat([concat([latents, source], 2), concat([codes, codes], 2)], 1);
-}
-
-const draftChannels = 3;
-
-/** The channels that these inputs make. */
-export function channelsOf(
-  { draft, source }: DecoderInputs,
-  { codebookDim }: Pick<VqConfig, 'codebookDim'>,
-  { latentChannels }: Pick<LuminaTransformerConfig, 'latentChannels'>,
-): Required<LuminaTransformerOptions> {
-  return {
-    codeChannels: codebookDim + (draft ? draftChannels : 0),
-    sourceChannels: source === 'beside' ? latentChannels : 0,
-  };
-}
-
-/** Embeddings of a picture's codes, `[batch, gridSize², codebookDim]`, as maps of a latent's size. */
-export function codeMaps(embeddings: Tensor, gridSize: number, [height, width]: readonly [number, number]): Tensor {
-  return resizeBilinear(toMaps(embeddings, gridSize), height, width);
 }

@@ -42,12 +42,17 @@ export interface PictureSampling {
 /** What the published code appends to the answer of implicit reasoning. */
 export const publishedReasoningSuffix = ' Ultra HD, 4K, cinematic composition';
 
+export const sourcePlaces = ['below', 'beside', 'reference'] as const;
+
 /** What the diffusion transformer is told, and how. The keys are additions of ours; the defaults are the published way. */
 export interface DecoderInputs {
   /** Whether the VQ decoder's picture of the codes is told beside their embeddings. */
   readonly draft: boolean;
-  /** Where an edit's source stands: patches below the picture's, as many again, or further channels of the picture's own. */
-  readonly source: 'below' | 'beside';
+  /**
+   * Where an edit's source stands: patches below the picture's, as many again, or further channels of the picture's own. As a
+   * reference it stands there too, and the transformer tells what it lacks; a drawing's is then its draft.
+   */
+  readonly source: (typeof sourcePlaces)[number];
 }
 
 export const publishedInputs: DecoderInputs = { draft: false, source: 'below' };
@@ -173,7 +178,7 @@ const schema = z.object({
       model_path: path,
       text_encoder: z.literal('base').nullish(),
       draft: z.boolean().default(false),
-      source: z.enum(['below', 'beside']).default('below'),
+      source: z.enum(sourcePlaces).default('below'),
       steps: z.int().min(1).max(1000).optional(),
     })
     .nullish(),
@@ -203,6 +208,11 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
     path: 'stacked_ar.0.tasks',
     expected: `all tasks, ${stackTasks.join(' and ')}: the first stack makes pictures of the base's states`,
     got: [raw.stacked_ar].flat()[0]!.tasks.join(),
+  });
+  requireConfig(raw.pixel_decoder?.source !== 'reference' || raw.pixel_decoder.draft, file, {
+    path: 'pixel_decoder.draft',
+    expected: 'true, since source is reference and a drawing’s reference is its draft',
+    got: 'false',
   });
   same('pixel_output_head.n_embed', raw.pixel_output_head.n_embed, raw.pixel_adapter.n_embed, 'pixel_adapter.n_embed');
   return {

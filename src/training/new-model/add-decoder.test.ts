@@ -3,14 +3,22 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { furthest } from '../../../test/lumina2/transformer.ts';
 import { referencePath } from '../../../test/reference-vectors.ts';
 import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
 import { openCheckpoint } from '../../checkpoint/open.ts';
 import { captionFeeds } from '../../models/lumina2/gemma2-prompt.ts';
+import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { publishedInputs } from '../../models/star/config.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
-import { captionTokensFor, loadProgram, openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
+import { type Diffusion, diffuse } from '../../tasks/diffuse.ts';
+import {
+  captionTokensFor,
+  type DiffusionProgram,
+  loadProgram,
+  openDiffusionDecoder,
+} from '../../tasks/diffusion-decoder.ts';
 import { decodeCodes } from '../../tasks/pictures.ts';
 import { Star } from '../../tasks/star.ts';
 import { StarModel } from '../../tasks/star-model.ts';
@@ -151,6 +159,57 @@ describe('a decoder that is told a draft, and sources beside the picture', { tim
     await ensureDecoder(folder, told);
     await expect(ensureDecoder(folder, { ...smallDecoder, draft: true })).rejects.toThrow(
       /of other sizes: inputs\.source, transformer\.ropePositions differ/,
+    );
+  });
+});
+
+describe('a decoder that tells what a reference lacks', { timeout: 120_000 }, () => {
+  const told = { ...smallDecoder, draft: true, source: 'reference' } as const;
+
+  test('untrained leaves a drawing its draft and an edit its source, in any number of steps', async () => {
+    const folder = path.join(root, 'reference');
+    await cp(plain, folder, { recursive: true });
+    await ensureDecoder(folder, told);
+    await using model = await StarModel.open(folder, { device: 'cpu' });
+    const { numTokens } = model.folder.star.pixelEncoder;
+    const decoder = await openDiffusionDecoder(model);
+    const sizes = { resolution: 32, captionTokens: 24 };
+    const codes = [0, 3].map((first) => Array.from({ length: numTokens }, (_, at) => (first + at * 7) % 64));
+    const run = async (name: DiffusionProgram, feeds: Readonly<Record<string, TensorValue>>) => {
+      await using program = await loadProgram(model, decoder, name, sizes);
+      return (await program.session.run(feeds)) as Readonly<Record<string, TensorValue>>;
+    };
+    const reconstruct = async (picture: TensorValue) => {
+      const noise = zeroLatents([picture.shape[0]!, 4, 8, 8]);
+      const { latents } = await run('vae encoder', { picture, noise });
+      return (await run('vae decoder', { latents: latents! })).picture!;
+    };
+    const { draft } = await run('code maps', { codes: int64([2, numTokens], codes.flat()) });
+    const source: TensorValue = {
+      dtype: 'float32',
+      shape: [1, 3, 32, 32],
+      data: Float32Array.from({ length: 3 * 32 * 32 }, (_, at) => Math.sin(at / 50)),
+    };
+    const [draftAgain, sourceAgain] = [await reconstruct(draft!), await reconstruct(source)];
+    const guidance = { text: 1, image: 1, codes: 0, textWindow: [0, 1], imageWindow: [0, 1] } as const;
+    const finish = async (steps: number, of: Pick<Diffusion, 'task' | 'source'>) => {
+      const run = diffuse(model, decoder, { ...sizes, ...of, text: 'a cup', codes, steps, guidance, seed: 4 });
+      let next = await run.next();
+      while (!next.done) next = await run.next();
+      return Array.from(next.value.data as Float32Array);
+    };
+    for (const steps of [1, 3]) {
+      const drawn = await finish(steps, { task: 'generate' });
+      expect(furthest(drawn, draftAgain.data as Float32Array)).toBeLessThan(1e-4);
+      const edited = await finish(steps, { task: 'edit', source });
+      const both = [...(sourceAgain.data as Float32Array), ...(sourceAgain.data as Float32Array)];
+      expect(furthest(edited, both)).toBeLessThan(1e-4);
+    }
+  });
+
+  test('is told a draft', async () => {
+    await expect(ensureDecoder(plain, { ...told, draft: false })).rejects.toThrow(
+      /draft.*expected true, since source is reference/s,
     );
   });
 });

@@ -1,5 +1,6 @@
 /** What a new diffusion decoder is made of, as a person writes it down; the `decoder` of `recipes/nano.yaml` is an example. */
 import { z } from 'zod';
+import { sourcePlaces } from '../../models/star/config.ts';
 
 const count = z
   .int()
@@ -55,11 +56,12 @@ export const decoderSettingsSchema = z
           'published one is told. Default false.',
       ),
     source: z
-      .enum(['below', 'beside'])
+      .enum(sourcePlaces)
       .default('below')
       .describe(
         'Where the transformer is told an edit’s source: below the picture, as published, with as many patches again, or beside it, ' +
-          'as further channels, for less work. Default below.',
+          'as further channels, for less work; or beside it as a `reference`, of which the transformer tells what it lacks, and which in a ' +
+          'drawing is the draft. Default below.',
       ),
     steps: count
       .max(1000)
@@ -84,6 +86,10 @@ export const decoderSettingsSchema = z
   .refine(({ autoencoder, autoencoderFrom }) => (autoencoder === undefined) !== (autoencoderFrom === undefined), {
     path: ['autoencoder'],
     error: 'expected either autoencoder, with sizes, or autoencoderFrom, a folder',
+  })
+  .refine(({ source, draft }) => source !== 'reference' || draft, {
+    path: ['draft'],
+    error: 'expected true, since source is reference and a drawing’s reference is its draft',
   })
   .describe(
     'Sizes of a diffusion decoder. A model that has none is given one, with random weights, by the first stage that trains it.',

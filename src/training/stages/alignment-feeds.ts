@@ -2,8 +2,8 @@
 
 import type { Float32TensorValue } from '../../checkpoint/source.ts';
 import type { RgbImage } from '../../image/rgb-image.ts';
-import { draftPicture } from '../../models/lumina2/denoiser.ts';
 import { captionFeeds, tokenizeCaption } from '../../models/lumina2/gemma2-prompt.ts';
+import { draftPicture, enlargedDraft } from '../../models/lumina2/star-inputs.ts';
 import { zeroLatents } from '../../models/lumina2/vae-programs.ts';
 import { vqPixelValues } from '../../models/vq/image-transform.ts';
 import { codeEmbeddings, declareCodebook } from '../../models/vq/tokenizer.ts';
@@ -82,10 +82,17 @@ export class AlignmentFeeds {
       return [target, { to: sources.data.subarray(row * each), feeds: feeds(sample.source, 'source') }];
     });
     const encoder = await this.#program('vae encoder');
-    for (const { to, feeds } of encoded) {
-      // One picture a run: its latents do not depend on the batch, nor does the memory.
+    // One picture a run: its latents do not depend on the batch, nor does the memory.
+    const encode = async (to: Float32Array, feeds: Readonly<Record<string, TensorValue>>) => {
       const result = await encoder.run(feeds, { outputs: ['latents'] });
       to.set((result.latents as TensorValue).data as Float32Array);
+    };
+    for (const { to, feeds } of encoded) await encode(to, feeds);
+    const { enlarged, ...told } = await this.#told(shown);
+    for (const [row, { told: conditions }] of shown.entries()) {
+      if (!enlarged || !conditions.codes || conditions.source) continue;
+      const feeds = { picture: rowOf(enlarged, row), noise: zeroLatents([1, ...shape.slice(1)]) };
+      await encode(sources.data.subarray(row * each), feeds);
     }
     return {
       latents,
@@ -95,7 +102,7 @@ export class AlignmentFeeds {
         [shown.length],
         shown.map(({ sigma }) => sigma),
       ),
-      ...(await this.#told(shown)),
+      ...told,
       ...(await this.#captions(shown)),
     };
   }
@@ -108,14 +115,18 @@ export class AlignmentFeeds {
   }
 
   /**
-   * `code_embeddings [batch, places, codebookDim]` and, for a decoder that is told it, `draft [batch, 3, imageSize, imageSize]`; zeros
-   * where a sample is told no codes.
+   * `code_embeddings [batch, places, codebookDim]` and, for a decoder that is told it, `draft [batch, 3, imageSize, imageSize]`; for one
+   * that tells what a reference lacks also `enlarged [batch, 3, resolution, resolution]`, the draft for the autoencoder. Zeros where
+   * a sample is told no codes.
    */
-  async #told(shown: readonly ShownSample[]): Promise<Record<string, TensorValue>> {
+  async #told(shown: readonly ShownSample[]): Promise<Record<string, Float32TensorValue>> {
     const { numTokens, codebookDim, imageSize } = this.#model.folder.star.pixelEncoder;
+    const { draft, source } = this.#decoder.inputs;
+    const pictures = (side: number) => zeroLatents([shown.length, 3, side, side]);
     const all: Record<string, Float32TensorValue> = {
       code_embeddings: zeroLatents([shown.length, numTokens, codebookDim]),
-      ...(this.#decoder.inputs.draft ? { draft: zeroLatents([shown.length, 3, imageSize, imageSize]) } : {}),
+      ...(draft ? { draft: pictures(imageSize) } : {}),
+      ...(source === 'reference' ? { enlarged: pictures(this.#sizes.resolution) } : {}),
     };
     const rows = shown.flatMap(({ told }, row) => (told.codes ? [row] : []));
     if (rows.length === 0) return all;
@@ -138,8 +149,13 @@ export class AlignmentFeeds {
     const codes = input('codes', 'int64', ['pictures', pixelEncoder.numTokens]);
     const declare = within(weights.declare, 'pixel_encoder');
     const embeddings = codeEmbeddings(codes, declareCodebook(declare, pixelEncoder), pixelEncoder);
-    const outputs: Record<string, Tensor> = { code_embeddings: embeddings };
-    if (this.#decoder.inputs.draft) outputs.draft = draftPicture(declare, embeddings, pixelEncoder);
+    const { draft, source } = this.#decoder.inputs;
+    const picture = draft ? draftPicture(declare, embeddings, pixelEncoder) : undefined;
+    const outputs: Record<string, Tensor> = {
+      code_embeddings: embeddings,
+      ...(picture ? { draft: picture } : {}),
+      ...(picture && source === 'reference' ? { enlarged: enlargedDraft(picture, this.#sizes.resolution) } : {}),
+    };
     const program = compile({ name: 'told of codes', inputs: [codes], outputs });
     return runtime.load(program, { weightsFolder: weights.folder });
   }
@@ -159,4 +175,10 @@ export class AlignmentFeeds {
     const { states } = await (await this.#program('text encoder')).run(feeds);
     return { caption: states as TensorValue, caption_mask: feeds.mask };
   }
+}
+
+/** One sample of a batch, as a batch. */
+function rowOf({ data, shape }: Float32TensorValue, row: number): TensorValue {
+  const each = data.length / shape[0]!;
+  return { dtype: 'float32', shape: [1, ...shape.slice(1)], data: data.subarray(row * each, (row + 1) * each) };
 }

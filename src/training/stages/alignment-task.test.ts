@@ -146,6 +146,7 @@ describe('alignment', () => {
       ['below', mode],
       ['below', { ...mode, optimizer: 'muon' }],
       ['beside', mode],
+      ['reference', mode],
     ] as const) {
       const folder = path.join(root, `small-${losses.length}`);
       await cp(plain, folder, { recursive: true });
@@ -157,7 +158,7 @@ describe('alignment', () => {
       losses.push((await align(recipe, path.join(root, `small-run-${losses.length}`))).losses);
     }
     expect(losses.flat().every(Number.isFinite)).toBe(true);
-    const [drawn, likeliest, muon, beside] = losses as [number[], number[], number[], number[]];
+    const [drawn, likeliest, muon, beside, reference] = losses as [number[], number[], number[], number[], number[]];
     expect(drawn[0]).not.toBe(likeliest[0]);
     // The first step is taken from the same weights, the second one moves what carries codes.
     expect(likeliest[0]).toBe(muon[0]);
@@ -165,6 +166,9 @@ describe('alignment', () => {
     // What makes the prediction starts as 0: wherever the source stands.
     expect(beside[0]).toBeCloseTo(likeliest[0]!, 5);
     expect(beside[2]).not.toBe(likeliest[2]);
+    // A reference is nearer than noise.
+    expect(reference[0]).toBeLessThan(beside[0]! / 2);
+    expect(reference[2]).not.toBe(reference[0]);
   }, 600_000);
 
   test('is planned with the model’s own decoder', async () => {
