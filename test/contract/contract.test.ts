@@ -3,7 +3,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chromiumPath, noChromium } from '../chromium.ts';
+import { type BrowserProgram, chromiumPath, firefox, miniBrowser, noChromium } from '../browsers.ts';
+import { askingPage, type BrowserCommand, firefoxCommand, miniBrowserCommand } from './asking-page.ts';
 import { browserPlatform, buildSite, cutCheckpoint, nodePlatform, type Platform } from './platforms.ts';
 import type { Drawn, OpenOptions, Pixels } from './scenarios.ts';
 
@@ -29,7 +30,7 @@ beforeAll(async () => {
     diffused: await run('diffuse', prompt, 'make the apples green', sampled),
   };
   await run('close');
-  if (chromiumPath === undefined) return;
+  if ([chromiumPath, firefox.path, miniBrowser.path].every((program) => program === undefined)) return;
   const site = path.join(work, 'site');
   await buildSite(site);
   await cp(path.join(site, 'models/nano'), path.join(site, 'models/cut'), { recursive: true });
@@ -59,6 +60,16 @@ const inBrowser = (isolated: boolean, webgpu: boolean) => ({
   downloads: true,
   faults: { missing: 'model_manifest_missing', cut: 'model_file_damaged' },
   skip: noChromium,
+});
+
+/** Another browser, with two threads of wasm. */
+const inOther = (command: () => BrowserCommand, { missing }: BrowserProgram) => ({
+  ...inBrowser(true, false),
+  start: () => askingPage({ site: path.join(work, 'site'), command: command() }),
+  skip: missing,
+  options: { device: 'cpu', threads: 2 } as const,
+  chosen: 'cpu' as const,
+  warnings: [],
 });
 
 const contracts: Contract[] = [
@@ -93,6 +104,11 @@ const contracts: Contract[] = [
     chosen: 'webgpu',
     warnings: [],
     slow: 'SwiftShader computes shaders on the CPU and takes minutes for the rest',
+  },
+  { name: 'Firefox, wasm, 2 threads', ...inOther(() => firefoxCommand(firefox.path!), firefox) },
+  {
+    name: 'WebKit, wasm, 2 threads',
+    ...inOther(() => miniBrowserCommand(miniBrowser.path!, miniBrowser.display!), miniBrowser),
   },
 ];
 

@@ -7,7 +7,7 @@ import { build, mergeConfig } from 'vite';
 import { isolationHeaders } from '../../src/server/studio-headers.ts';
 import { Star } from '../../src/tasks/star.ts';
 import { siteOptions } from '../../web/site.ts';
-import { chromiumPath } from '../chromium.ts';
+import { chromiumPath } from '../browsers.ts';
 import { createScenarios, type Scenarios } from './scenarios.ts';
 import { serveFolder } from './static-server.ts';
 

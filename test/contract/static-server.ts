@@ -1,6 +1,6 @@
 /** A static web server for tests: one folder, on a free port of this machine. */
 import { createReadStream, statSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 
@@ -18,9 +18,17 @@ export interface StaticServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** @param headers sent with every answer */
-export async function serveFolder(folder: string, headers: Readonly<Record<string, string>>): Promise<StaticServer> {
+/**
+ * @param headers sent with every answer
+ * @param answer what is no file: whether it was, and the rest is its own
+ */
+export async function serveFolder(
+  folder: string,
+  headers: Readonly<Record<string, string>>,
+  answer?: (request: IncomingMessage, response: ServerResponse) => boolean,
+): Promise<StaticServer> {
   const server = createServer((request, response) => {
+    if (answer?.(request, response)) return;
     const name = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
     const file = path.join(folder, name.endsWith('/') ? `${name}index.html` : name);
     if (!file.startsWith(folder) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {

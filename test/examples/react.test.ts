@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isolationHeaders } from '../../src/server/studio-headers.ts';
 import { Star } from '../../src/tasks/star.ts';
-import { chromiumPath, named } from '../chromium.ts';
+import { chromiumPath, named } from '../browsers.ts';
 import { installStarstack } from '../cli/starstack.ts';
 import { type StaticServer, serveFolder } from '../contract/static-server.ts';
 import { commandsOf } from '../docs/pages.ts';

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeImage } from '../../src/image/decode.ts';
 import { readRecipe } from '../../src/tasks/recipe.ts';
 import { Star } from '../../src/tasks/star.ts';
-import { chromiumPath, named } from '../chromium.ts';
+import { chromiumPath, named } from '../browsers.ts';
 import { type StaticServer, serveFolder } from '../contract/static-server.ts';
 import {
   ask,

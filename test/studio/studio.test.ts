@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeImage } from '../../src/image/decode.ts';
 import { encodePng } from '../../src/image/png.ts';
 import type { StarServer } from '../../src/server/server.ts';
-import { chromiumPath, named } from '../chromium.ts';
+import { chromiumPath, named } from '../browsers.ts';
 import { outcomeOf, until } from '../server/serving.ts';
 import { openStudio } from './opened.ts';
 import { ask, drop, expectAccessible, phasesOf, shownPicture } from './pages.ts';
