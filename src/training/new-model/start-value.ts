@@ -6,7 +6,8 @@
  * ±1/codes, as published. Norms 1, biases 0 (PyTorch draws the biases of convolutions too).
  *
  * The diffusion transformer (Peebles & Xie 2023, as Lumina): uniform as Glorot & Bengio 2010, the embedding of time normal; what
- * modulates blocks and what makes the prediction are 0, so that at first all blocks over pictures are the identity.
+ * modulates blocks and what makes the prediction are 0, so that at first all blocks over pictures are the identity; so is what
+ * ends the refiner of sources, as published.
  *
  * The autoencoder: as convolutions, but for what ends a residual branch, which is 0, so that at first pictures pass through
  * levels and norms alone (docs/LOG.md has what that is worth).
@@ -57,8 +58,8 @@ export function startValue(name: string, shape: readonly number[], config: Model
 /** Names of weights that end a residual branch of the autoencoder. */
 const vaeResidualEnd = /\.(?:conv2|to_out\.0)\.weight$/;
 
-/** Names of weights of the diffusion transformer that start as 0. */
-const silent = /\.(?:norm1\.linear|norm_out\.linear_[12])\.weight$/;
+/** Names of weights of the diffusion transformer that start as 0; the last, a source's, as published. */
+const silent = /\.(?:norm1\.linear|norm_out\.linear_[12]|ori_inp_refiner\.2)\.weight$/;
 
 function diffusionValue(
   name: string,

@@ -6,8 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { referencePath } from '../../../test/reference-vectors.ts';
 import { bytesOf } from '../../../test/tensor-bytes.ts';
 import { smallDecoder, smallModel } from '../../../test/training/small-decoder.ts';
-import { openCheckpoint } from '../../checkpoint/open.ts';
-import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
+import { tinyCheckpoint as checkpointOf, copyTiny } from '../../../test/training/tiny-copy.ts';
 import { openModelFolder } from '../../models/star/folder.ts';
 import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
@@ -24,24 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** A copy of tiny-a whose checkpoint is a safetensors file of those tensors that `keep` names. */
-async function copyModel(name: string, keep: (name: string) => boolean = () => true): Promise<string> {
-  const folder = path.join(root, name);
-  await cp(referencePath('tiny-a', '.'), folder, { recursive: true });
-  const file = path.join(folder, 'checkpoints/STAR-tiny.pt');
-  const tensors: TensorToWrite[] = [];
-  {
-    await using checkpoint = await openCheckpoint(file);
-    for (const { name, dtype, shape } of checkpoint.entries.values()) {
-      if (keep(name)) tensors.push({ name, dtype, shape, data: (await checkpoint.read(name)).data });
-    }
-  }
-  await writeSafetensors(checkpointOf(folder), tensors);
-  await rm(file);
-  return folder;
-}
-
-const checkpointOf = (folder: string) => path.join(folder, 'checkpoints/STAR-tiny.safetensors');
+const copyOf = (name: string, keep?: (name: string) => boolean) => copyTiny(path.join(root, name), keep);
 
 const settings = {
   ...{ steps: 2, batch: 2, learningRate: 0.01, seed: 3, edits: 1, resolution: 32, captionTokens: 48, heldOut: 2 },
@@ -62,7 +44,7 @@ async function align(recipe: TrainingRecipe, folder: string, { stopAfter = Infin
 
 describe('alignment', () => {
   test('trains the transformer alone, and goes on after a stop with the same bits', async () => {
-    const [whole, parted] = [await copyModel('whole'), await copyModel('parted')];
+    const [whole, parted] = [await copyOf('whole'), await copyOf('parted')];
     const before = await bytesOf(checkpointOf(whole));
     const straight = await align(recipeOf(whole, { previewEvery: 2 }), path.join(root, 'straight'));
     expect(straight.losses).toHaveLength(2);
@@ -98,7 +80,7 @@ describe('alignment', () => {
   test('adds to the checkpoint what lay in the diffusers folder alone', async () => {
     // What STAR widens or adds must be in its checkpoint.
     const own = /^diffusion_decoder\.(?!transformer\.)|^diffusion_decoder\.transformer\.(x_embedder|ori_inp_refiner)\./;
-    const folder = await copyModel('added', (name) => !name.startsWith('diffusion_decoder.') || own.test(name));
+    const folder = await copyOf('added', (name) => !name.startsWith('diffusion_decoder.') || own.test(name));
     const before = await bytesOf(checkpointOf(folder));
     const there = path.join(folder, 'checkpoints/lumina-image2-tiny/transformer/diffusion_pytorch_model.safetensors');
     const bytes = await readFile(there);
@@ -121,7 +103,7 @@ describe('alignment', () => {
     await expect(run(pt)).rejects.toThrow(
       /STAR-tiny\.pt: expected a \.safetensors checkpoint; a \.pt file is read only/,
     );
-    const folder = await copyModel('refusing');
+    const folder = await copyOf('refusing');
     await expect(run(folder, { resolution: 24 })).rejects.toThrow(
       /resolution: expected a multiple of 16 up to 256, got 24/,
     );

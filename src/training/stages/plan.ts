@@ -10,6 +10,7 @@ import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { discriminatorPrefix } from '../adversarial-loss.ts';
 import { alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
+import { adoptedDecoder } from '../new-model/adopt-decoder.ts';
 import { configurationsOf } from '../new-model/configurations.ts';
 import { decoderConfigurations, openTrainedAutoencoder } from '../new-model/decoder-configurations.ts';
 import { derivedModel } from '../new-model/derive-model.ts';
@@ -127,6 +128,7 @@ async function decoderOf(
     return decoderConfigurations(recipe.decoder, config, await openTrainedAutoencoder(recipe.decoder));
   }
   if (!('folder' in config)) return publishedDecoder();
+  if (recipe.decoderFrom !== undefined) return adoptedDecoder(config.folder, recipe.decoderFrom);
   const decoder = await openDiffusionDecoder({ folder: requireDecoder(config, stage) });
   const { transformer, vae, textEncoder: reader } = decoder;
   const textEncoder = reader.kind === 'base' ? reader.kind : reader.config;

@@ -329,24 +329,37 @@ export const instructionRecipe = recipeSchema({
   }),
 );
 
-export const trainingRecipeSchema = z.strictObject({
-  model: modelSchema,
-  world: worldSchema.default(nanoWorld),
-  decoder: decoderSettingsSchema.optional(),
-  vocabularyScenes: whole(1)
-    .default(6000)
-    .describe('Scenes whose talk a new model’s text tokenizer is trained on. Default 6000.'),
-  stages: z.strictObject({
-    semantic: semanticRecipe.optional(),
-    tokenizer: tokenizerRecipe.optional(),
-    understanding: understandingRecipe.optional(),
-    adapter: adapterRecipe.optional(),
-    generation: generationRecipe.optional(),
-    autoencoder: autoencoderRecipe.optional(),
-    alignment: alignmentRecipe.optional(),
-    instruction: instructionRecipe.optional(),
-  }),
-});
+export const trainingRecipeSchema = z
+  .strictObject({
+    model: modelSchema,
+    world: worldSchema.default(nanoWorld),
+    decoder: decoderSettingsSchema.optional(),
+    decoderFrom: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'In place of a new decoder a trained Lumina-Image-2.0: its folder, in the layout of diffusers, in the model folder ' +
+          '(checkpoints/lumina-image2). The stage alignment widens it for codes and sources, as published, and trains it.',
+      ),
+    vocabularyScenes: whole(1)
+      .default(6000)
+      .describe('Scenes whose talk a new model’s text tokenizer is trained on. Default 6000.'),
+    stages: z.strictObject({
+      semantic: semanticRecipe.optional(),
+      tokenizer: tokenizerRecipe.optional(),
+      understanding: understandingRecipe.optional(),
+      adapter: adapterRecipe.optional(),
+      generation: generationRecipe.optional(),
+      autoencoder: autoencoderRecipe.optional(),
+      alignment: alignmentRecipe.optional(),
+      instruction: instructionRecipe.optional(),
+    }),
+  })
+  .refine(({ decoder, decoderFrom }) => decoder === undefined || decoderFrom === undefined, {
+    path: ['decoderFrom'],
+    error: 'expected decoder, sizes of a new one, or decoderFrom, the folder of a trained one, not both',
+  });
 
 export type TrainingRecipe = z.output<typeof trainingRecipeSchema>;
 export type StageName = keyof TrainingRecipe['stages'];

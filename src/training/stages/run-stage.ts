@@ -11,6 +11,7 @@ import { openDiffusionDecoder } from '../../tasks/diffusion-decoder.ts';
 import { type LoadOptions, StarModel } from '../../tasks/star-model.ts';
 import { discriminatorPrefix } from '../adversarial-loss.ts';
 import { ensureDecoder } from '../new-model/add-decoder.ts';
+import { adoptDecoder } from '../new-model/adopt-decoder.ts';
 import { deriveModelFolder } from '../new-model/derive-model.ts';
 import { saveLatentScale } from '../new-model/latent-scale.ts';
 import { createModelFolder } from '../new-model/new-model.ts';
@@ -61,7 +62,9 @@ export async function* runStage(
   let opened: Promise<World> | undefined;
   const world = () => (opened ??= World.open(recipe.world));
   const folder = options.model ?? (await modelFolder(recipe, world, options.folder));
-  if (recipe.decoder && (stage === 'autoencoder' || stage === 'alignment')) await ensureDecoder(folder, recipe.decoder);
+  const { decoder, decoderFrom } = recipe;
+  if (decoder && (stage === 'autoencoder' || stage === 'alignment')) await ensureDecoder(folder, decoder);
+  if (decoderFrom !== undefined && stage === 'alignment') await adoptDecoder(folder, decoderFrom);
   const runtime = { device: options.device ?? 'cpu', threads: options.threads };
   await using model = await StarModel.open(folder, runtime);
   requireSavable(model.folder);
