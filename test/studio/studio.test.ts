@@ -25,7 +25,7 @@ describe.skipIf(chromiumPath === undefined)(named('studio'), () => {
   const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 
   test(
-    'draws, edits what it drew, and talks about both; the history survives a reload',
+    'draws, edits what it drew, and talks about both; history and conversation survive a reload',
     async () => {
       const page = await opened.open(server);
       await page.getByLabel('Seed', { exact: true }).fill('2');
@@ -52,6 +52,11 @@ describe.skipIf(chromiumPath === undefined)(named('studio'), () => {
       await expectAccessible(page);
 
       await page.reload();
+      await page.getByText('Ask', { exact: true }).click();
+      await page.locator('li.assistant p').waitFor();
+      expect(await page.locator('li.user img').count()).toBe(2);
+      await page.getByText('How many apples are there?').waitFor();
+      await button(page, 'New conversation').click();
       await page.getByRole('button', { name: 'Open: make the apples green' }).click();
       await page.getByLabel('How much of the picture after is shown').waitFor();
       await button(page, 'Star').click();

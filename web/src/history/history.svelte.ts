@@ -1,21 +1,22 @@
 /** Pictures that were made, the newest first. */
-import { HistoryDatabase, type HistoryEntry } from './database.ts';
+import type { HistoryEntry, StudioDatabase } from '../studio/database.ts';
 
 export class History {
   entries = $state.raw<readonly HistoryEntry[]>([]);
   starredOnly = $state(false);
   /** False where the browser keeps nothing, as some do in private windows; then the history ends with the page. */
   kept = $state(true);
-  #database: HistoryDatabase | undefined;
+  #database: StudioDatabase | undefined;
 
   get shown(): readonly HistoryEntry[] {
     return this.starredOnly ? this.entries.filter(({ starred }) => starred) : this.entries;
   }
 
-  async load(): Promise<void> {
+  /** @param opening of what it is kept in */
+  async load(opening: Promise<StudioDatabase>): Promise<void> {
     await this.#keep(async () => {
-      this.#database = await HistoryDatabase.open();
-      this.entries = await this.#database.read();
+      this.#database = await opening;
+      this.entries = await this.#database.readHistory();
     });
   }
 

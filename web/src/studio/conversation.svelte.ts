@@ -1,6 +1,7 @@
 /** A conversation about pictures. */
 import type { Backend, Turn } from '../backend/backend.ts';
 import { type BackendError, backendErrorOf } from '../backend/backend-error.ts';
+import type { StudioDatabase } from './database.ts';
 import { Pace } from './pace.ts';
 import { SeedChoice } from './seed-choice.svelte.ts';
 import { SettingsChoice } from './settings-choice.svelte.ts';
@@ -20,6 +21,25 @@ export class Conversation {
   readonly seed = new SeedChoice();
   readonly settings = new SettingsChoice();
   #controller = new AbortController();
+  #database: StudioDatabase | undefined;
+
+  /** Goes on with the conversation that is kept, unless another has begun. Where nothing can be kept it ends with the page. */
+  async load(opening: Promise<StudioDatabase>): Promise<void> {
+    try {
+      this.#database = await opening;
+      const turns = await this.#database.readConversation();
+      if (this.turns.length > 0) return;
+      const last = turns.at(-1);
+      // A question that the page left before its answer stands ready to be asked again.
+      if (last?.role === 'user' && this.draft === '' && this.attached.length === 0) {
+        this.draft = last.text;
+        this.attached = last.pictures;
+      }
+      this.turns = last?.role === 'user' ? turns.slice(0, -1) : turns;
+    } catch {
+      this.#database = undefined;
+    }
+  }
 
   get running(): boolean {
     return this.answer !== undefined;
@@ -47,7 +67,7 @@ export class Conversation {
 
   restart(): void {
     this.cancel();
-    this.turns = [];
+    this.#say([]);
     this.failure = undefined;
     this.cut = false;
   }
@@ -55,10 +75,16 @@ export class Conversation {
   async submit(backend: Backend): Promise<void> {
     if (!this.ready) return;
     const asked: Turn = { role: 'user', text: this.draft.trim(), pictures: this.attached };
-    this.turns = [...this.turns, asked];
+    this.#say([...this.turns, asked]);
     this.draft = '';
     this.attached = [];
     await this.#answer(backend);
+  }
+
+  #say(turns: readonly Turn[]): void {
+    this.turns = turns;
+    // What cannot be kept is still there until the page ends.
+    void this.#database?.writeConversation(turns).catch(() => undefined);
   }
 
   /** Asks the last question again. */
@@ -89,12 +115,12 @@ export class Conversation {
         this.perSecond = pace.perSecond;
         this.answer += event.text;
       }
-      if (this.turns === turns) this.turns = [...turns, { role: 'assistant', text: this.answer, pictures: [] }];
+      if (this.turns === turns) this.#say([...turns, { role: 'assistant', text: this.answer, pictures: [] }]);
     } catch (error) {
       this.failure = backendErrorOf(error, signal);
       // What was answered before a cancel stays.
       if (this.answer !== '' && this.turns === turns) {
-        this.turns = [...turns, { role: 'assistant', text: this.answer, pictures: [] }];
+        this.#say([...turns, { role: 'assistant', text: this.answer, pictures: [] }]);
       }
     }
     this.answer = undefined;

@@ -1,7 +1,7 @@
 /** Drawing, or editing: the prompt, what it is drawn with, and the pictures of the latest request. */
 import type { Backend } from '../backend/backend.ts';
 import type { ModelDescription } from '../backend/model-description.ts';
-import type { HistoryEntry } from '../history/database.ts';
+import type { HistoryEntry } from './database.ts';
 import { PictureJob } from './picture-job.svelte.ts';
 import { SeedChoice } from './seed-choice.svelte.ts';
 import { SettingsChoice } from './settings-choice.svelte.ts';

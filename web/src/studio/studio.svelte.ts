@@ -2,10 +2,10 @@
 import type { Backend, LoadingProgress } from '../backend/backend.ts';
 import { type BackendError, backendErrorOf } from '../backend/backend-error.ts';
 import type { ModelDescription } from '../backend/model-description.ts';
-import type { HistoryEntry } from '../history/database.ts';
 import { History } from '../history/history.svelte.ts';
 import { isPicture, recipeOf, requestNames } from '../picture/picture-files.ts';
 import { Conversation } from './conversation.svelte.ts';
+import { type HistoryEntry, StudioDatabase } from './database.ts';
 import { PictureWay } from './picture-way.svelte.ts';
 import { preferences } from './preferences.svelte.ts';
 
@@ -31,9 +31,11 @@ export class Studio {
     this.backend = backend;
   }
 
-  /** Reads the history, and waits for the model while it is loading. */
+  /** Reads what is kept, and waits for the model while it is loading. */
   async start(): Promise<void> {
-    void this.history.load();
+    const database = StudioDatabase.open();
+    void this.history.load(database);
+    void this.conversation.load(database);
     await this.connect();
   }
 

@@ -1,6 +1,6 @@
-/** The history on disk: IndexedDB, in this browser alone. */
+/** What the studio keeps on disk: IndexedDB, in this browser alone. */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import type { ChosenSettings } from '../backend/backend.ts';
+import type { ChosenSettings, Turn } from '../backend/backend.ts';
 
 export interface HistoryEntry {
   readonly id: string;
@@ -21,26 +21,33 @@ export interface HistoryEntry {
 
 interface Schema extends DBSchema {
   pictures: { key: string; value: HistoryEntry; indexes: { created: number } };
+  /** One entry: the turns of the conversation that is open. */
+  conversation: { key: typeof open; value: readonly Turn[] };
 }
 
-export class HistoryDatabase {
+const open = 'open';
+
+export class StudioDatabase {
   readonly #database: IDBPDatabase<Schema>;
 
   private constructor(database: IDBPDatabase<Schema>) {
     this.#database = database;
   }
 
-  static async open(): Promise<HistoryDatabase> {
-    const database = await openDB<Schema>('starstack', 1, {
-      upgrade(fresh) {
-        fresh.createObjectStore('pictures', { keyPath: 'id' }).createIndex('created', 'created');
+  static async open(): Promise<StudioDatabase> {
+    const database = await openDB<Schema>('starstack', 2, {
+      upgrade(fresh, version) {
+        if (version < 1) fresh.createObjectStore('pictures', { keyPath: 'id' }).createIndex('created', 'created');
+        if (version < 2) fresh.createObjectStore('conversation');
       },
+      // A tab with a newer studio waits for this one.
+      blocking: (_version, _wanted, { target }) => (target as IDBDatabase).close(),
     });
-    return new HistoryDatabase(database);
+    return new StudioDatabase(database);
   }
 
   /** The newest first. */
-  async read(): Promise<HistoryEntry[]> {
+  async readHistory(): Promise<HistoryEntry[]> {
     return (await this.#database.getAllFromIndex('pictures', 'created')).reverse();
   }
 
@@ -50,5 +57,13 @@ export class HistoryDatabase {
 
   async remove(id: string): Promise<void> {
     await this.#database.delete('pictures', id);
+  }
+
+  async readConversation(): Promise<readonly Turn[]> {
+    return (await this.#database.get('conversation', open)) ?? [];
+  }
+
+  async writeConversation(turns: readonly Turn[]): Promise<void> {
+    await this.#database.put('conversation', turns, open);
   }
 }
