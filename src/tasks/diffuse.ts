@@ -178,7 +178,7 @@ async function captionStates(load: Load, decoder: DiffusionDecoder, diffusion: D
   return { captions: (await encoder.session.run(feeds)).states as TensorValue, caption_mask: feeds.mask };
 }
 
-/** `maps`, and `draft` for a decoder that tells what a reference lacks. */
+/** `maps`, and `draft` for a decoder of a relative output. */
 async function mapsOf(load: Load, codes: Diffusion['codes']) {
   const given = 'shape' in codes;
   await using program = await load(given ? 'embedding maps' : 'code maps');

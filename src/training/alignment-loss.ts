@@ -54,7 +54,7 @@ export interface AlignmentShapes {
 
 /**
  * The stage that trains the diffusion transformer. Its data: `latents`, `noise` and `source_latents` of one shape (latents
- * shifted and scaled as the VAE's configuration says; the source's as `StarLatents` has it), `sigma [batch]` in [0, 1],
+ * shifted and scaled as the VAE's configuration says; the source's as `StarLatents` has it, `draft_latents` where it is asked for), `sigma [batch]` in [0, 1],
  * `code_embeddings [batch, codes, codebookDim]`, where there is one `draft [batch, 3, imageSize, imageSize]` in [−1, 1],
  * `caption [batch, captionTokens, captionDim]` and `caption_mask [batch, captionTokens]`, 1 for tokens, then 0.
  */
@@ -76,11 +76,14 @@ export function alignmentStage(
       { name: 'code_embeddings', dtype: 'float32', shape: [batch, gridSize ** 2, codebookDim] },
       ...(inputs.draft ? [{ name: 'draft', dtype: 'float32', shape: [batch, 3, imageSize, imageSize] } as const] : []),
       { name: 'source_latents', dtype: 'float32', shape: latentShape },
+      ...(channels.relative ? [{ name: 'draft_latents', dtype: 'float32', shape: latentShape } as const] : []),
       { name: 'caption', dtype: 'float32', shape: [batch, captionTokens, config.captionDim] },
       { name: 'caption_mask', dtype: 'int64', shape: [batch, captionTokens] },
     ],
     trained: parameterShapes(declareAll),
-    loss: (declare, { latents, noise, sigma, code_embeddings, draft, source_latents, caption, caption_mask }) => {
+    loss: (declare, data) => {
+      const { latents, noise, sigma, code_embeddings, draft, source_latents, draft_latents, caption, caption_mask } =
+        data;
       const share = reshape(sigma!, [batch, 1, 1, 1]);
       const noisy = add(multiply(share, noise!), multiply(subtract(1, share), latents!));
       const size = [latentSize, latentSize] as const;
@@ -88,7 +91,7 @@ export function alignmentStage(
       const codes = draft ? concat([maps, resizeBilinear(draft, ...size)], 1) : maps;
       const prediction = starDirection(
         {
-          ...{ latents: noisy, source: source_latents!, codes },
+          ...{ latents: noisy, source: source_latents!, codes, draft: draft_latents },
           ...{ sigma: sigma!, timestep: subtract(1, sigma!) },
           ...{ caption: caption!, captionMask: caption_mask! },
         },

@@ -39,8 +39,7 @@ export interface DenoiserShapes extends ToldChannels {
  * `declare` gives the transformer's own names. Gives `next.latents` of the shape of `latents [images, latentChannels, height, width]`.
  *
  * - `source`, the source pictures' latents, of the same shape; `codes [images, codeChannels, height, width]`
- * - of a relative output `draft`, the latents of the codes' own pictures, of the same shape, for branches that are told codes
- *   and no source
+ * - of a relative output `draft`, the latents of the codes' own pictures, of the same shape
  * - `captions [captions, tokens, captionDim]` with `caption_mask [captions, tokens]`: those that branches choose from
  * - `branch_caption [branches]` int64, a row of `captions`; `branch_codes` and `branch_source [branches]`, 1 or 0
  * - `weights [steps, branches]`: how the branches' predictions are summed
@@ -82,8 +81,10 @@ export function compileDenoiser(
     return flat(expand(rows, ['branches', 'images', ...rest]));
   };
   const own = told(source, branchSource);
-  const drafted = draft && told(draft, multiply(branchCodes, subtract(1, branchSource)));
-  const fixed = { codes: told(codes, branchCodes), source: drafted ? add(own, drafted) : own };
+  const drafted = draft && told(draft, branchCodes);
+  // In a branch that is told no source the draft stands for it.
+  const stand = draft && told(draft, multiply(branchCodes, subtract(1, branchSource)));
+  const fixed = { codes: told(codes, branchCodes), source: stand ? add(own, stand) : own, draft: drafted };
   const caption = { caption: chosen(captions), captionMask: chosen(captionMask) };
 
   const result = loop({ turns: dimension('steps'), states: [{ name: 'latents', initial: latents }] }, (turn, now) => {

@@ -6,10 +6,14 @@ import {
   concat,
   divide,
   maximum,
+  multiply,
   reshape,
   resizeBilinear,
+  sigmoid,
+  split,
   subtract,
   type Tensor,
+  TensorError,
 } from '../../tensor/index.ts';
 import type { DecoderInputs } from '../star/config.ts';
 import type { VqConfig } from '../vq/config.ts';
@@ -24,9 +28,9 @@ import type { LuminaTransformerConfig } from './transformer-config.ts';
 
 const draftChannels = 3;
 
-/** The input of STAR's transformer, and what its output is told from. */
+/** The input of STAR's transformer, and what comes out. */
 export interface ToldChannels extends Required<LuminaTransformerOptions> {
-  /** Whether the output is what the source lacks, and not the direction itself. */
+  /** Whether the output is told relative to source and draft, and not the direction itself. */
   readonly relative: boolean;
 }
 
@@ -39,6 +43,8 @@ export function channelsOf(
   return {
     codeChannels: codebookDim + (draft ? draftChannels : 0),
     sourceChannels: source === 'below' ? 0 : latentChannels,
+    // Beside the latent's own a share of the source.
+    outputChannels: source === 'reference' ? latentChannels + 1 : latentChannels,
     relative: source === 'reference',
   };
 }
@@ -46,10 +52,7 @@ export function channelsOf(
 export interface StarLatents {
   /** The noisy latent, `[batch, latentChannels, height, width]`. */
   readonly latents: Tensor;
-  /**
-   * The source picture's latent, of the same shape; zeros where there is none. For a relative output the latent of the codes'
-   * draft stands for it where codes are told and no source is.
-   */
+  /** The source picture's latent, of the same shape; zeros where there is none, or the draft's for a relative output. */
   readonly source: Tensor;
   /** `[batch, codeChannels, height, width]` (`codeMaps`); zeros where no codes are told. */
   readonly codes: Tensor;
@@ -71,6 +74,8 @@ export function withSource(
 export interface StarDirectionInputs extends StarLatents, Omit<LuminaInputs, 'states'> {
   /** Noise level of the latents, `[batch]`, 1 where all is noise. */
   readonly sigma: Tensor;
+  /** For a relative output: the latent of the codes' own picture, of the latents' shape; zeros where no codes are told. */
+  readonly draft?: Tensor | undefined;
 }
 
 /**
@@ -78,26 +83,38 @@ export interface StarDirectionInputs extends StarLatents, Omit<LuminaInputs, 'st
  * @throws TensorError as `luminaTransformer`.
  */
 export function starDirection(
-  { latents, source, codes, sigma, ...conditions }: StarDirectionInputs,
+  { latents, source, codes, draft, sigma, ...conditions }: StarDirectionInputs,
   model: LuminaTransformer,
   config: LuminaTransformerConfig,
   channels: ToldChannels,
 ): Tensor {
   const states = withSource({ latents, source, codes }, channels);
   const output = luminaTransformer({ states, ...conditions }, model, config, 'target');
-  return channels.relative ? fromReference(output, latents, source, sigma) : output;
+  if (!channels.relative) return output;
+  if (!draft) throw new TensorError('starDirection', 'expected a draft, since the output is relative', {});
+  const [lacking, share] = split(output, 1, [config.latentChannels, 1]) as [Tensor, Tensor];
+  return directionTo(mixed(source, draft, lacking, share), latents, sigma);
+}
+
+/**
+ * A picture of a source and a draft: what is unchanged is the source, the rest is the draft and what it lacks. `share`, one
+ * channel, says which is where, through the logistic function. In a drawing the draft is its own source.
+ */
+function mixed(source: Tensor, draft: Tensor, lacking: Tensor, share: Tensor): Tensor {
+  const unchanged = sigmoid(share);
+  return add(multiply(unchanged, source), multiply(subtract(1, unchanged), add(draft, lacking)));
 }
 
 /** The least noise level that a direction is divided by, the last of a schedule of 1,000. */
 const leastNoise = 1e-3;
 
 /**
- * The direction from a noisy `σ · noise + (1 − σ) · picture` to a picture that the output tells relative to its reference:
- * `(reference + output − noisy) / σ`. An output of 0 draws the reference, in however many steps, and no noise has to be told.
+ * The direction from a noisy `σ · noise + (1 − σ) · picture` to a picture, `(picture − noisy) / σ`. What makes the picture need
+ * not tell the noise, and where it gives the same picture at each step, that picture is drawn in however many.
  */
-function fromReference(output: Tensor, noisy: Tensor, reference: Tensor, sigma: Tensor): Tensor {
+function directionTo(picture: Tensor, noisy: Tensor, sigma: Tensor): Tensor {
   const level = maximum(reshape(sigma, [sigma.shape[0]!, 1, 1, 1]), leastNoise);
-  return divide(subtract(add(reference, output), noisy), level);
+  return divide(subtract(picture, noisy), level);
 }
 
 /** Embeddings of a picture's codes, `[batch, gridSize², codebookDim]`, as maps of a latent's size. */

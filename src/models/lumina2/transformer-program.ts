@@ -5,7 +5,7 @@ import { withSource } from './star-inputs.ts';
 import { declareLuminaTransformer, type LuminaTransformerOptions, luminaTransformer } from './transformer.ts';
 import type { LuminaTransformerConfig } from './transformer-config.ts';
 
-export interface LuminaProgramShapes extends Required<LuminaTransformerOptions> {
+export interface LuminaProgramShapes extends Required<Omit<LuminaTransformerOptions, 'outputChannels'>> {
   /** Latent pixels, multiples of the patch size. */
   readonly height: number;
   readonly width: number;

@@ -58,6 +58,8 @@ export interface LuminaTransformerOptions {
   readonly codeChannels?: number;
   /** Channels of a source beside the picture. Default 0: with codes there is a source below. */
   readonly sourceChannels?: number;
+  /** Channels of what comes out. Default: the latent's. */
+  readonly outputChannels?: number;
 }
 
 /** Sines and cosines that tell the time, fixed in the published code. */
@@ -68,7 +70,7 @@ const outputEpsilon = 1e-6;
 export function declareLuminaTransformer(
   declare: Declare,
   config: LuminaTransformerConfig,
-  { codeChannels = 0, sourceChannels = 0 }: LuminaTransformerOptions = {},
+  { codeChannels = 0, sourceChannels = 0, outputChannels = config.latentChannels }: LuminaTransformerOptions = {},
 ): LuminaTransformer {
   const { latentChannels, patchSize, hiddenSize, captionDim, timeSize, refinerLayers, layers } = config;
   const pixels = patchSize ** 2;
@@ -94,7 +96,7 @@ export function declareLuminaTransformer(
     layers: blocks('layers', layers, true),
     output: {
       scale: layer('norm_out.linear_1', timeSize, hiddenSize),
-      projection: layer('norm_out.linear_2', hiddenSize, pixels * latentChannels),
+      projection: layer('norm_out.linear_2', hiddenSize, pixels * outputChannels),
     },
   };
   if (codeChannels === 0 || sourceChannels > 0) return model;
@@ -117,8 +119,8 @@ export interface LuminaInputs {
 }
 
 /**
- * The direction from noise to picture, `[batch, latentChannels, height, width]`; of STAR's transformer the lower half,
- * which a source below has, means nothing, and `target` leaves it out: `[batch, latentChannels, height / 2, width]`, for less work.
+ * The direction from noise to picture, `[batch, outputChannels, height, width]`; of STAR's transformer the lower half,
+ * which a source below has, means nothing, and `target` leaves it out: `[batch, outputChannels, height / 2, width]`, for less work.
  * @throws TensorError for states that are not whole patches or reach beyond the positions of the configuration, and for a
  *   caption of fixed size that does.
  */

@@ -50,7 +50,7 @@ export interface DecoderInputs {
   readonly draft: boolean;
   /**
    * Where an edit's source stands: patches below the picture's, as many again, or further channels of the picture's own. As a
-   * reference it stands there too, and the transformer tells what it lacks; a drawing's is then its draft.
+   * reference it stands there too, and the transformer tells where it stays and what the draft lacks elsewhere.
    */
   readonly source: (typeof sourcePlaces)[number];
 }
@@ -211,7 +211,7 @@ export function parseStarConfig(value: unknown, file: string): StarConfig {
   });
   requireConfig(raw.pixel_decoder?.source !== 'reference' || raw.pixel_decoder.draft, file, {
     path: 'pixel_decoder.draft',
-    expected: 'true, since source is reference and a drawing’s reference is its draft',
+    expected: 'true, since source is reference, and what is not the source’s is the draft’s',
     got: 'false',
   });
   same('pixel_output_head.n_embed', raw.pixel_output_head.n_embed, raw.pixel_adapter.n_embed, 'pixel_adapter.n_embed');

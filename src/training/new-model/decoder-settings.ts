@@ -60,8 +60,8 @@ export const decoderSettingsSchema = z
       .default('below')
       .describe(
         'Where the transformer is told an edit’s source: below the picture, as published, with as many patches again, or beside it, ' +
-          'as further channels, for less work; or beside it as a `reference`, of which the transformer tells what it lacks, and which in a ' +
-          'drawing is the draft. Default below.',
+          'as further channels, for less work; or beside it as a `reference`: then the transformer tells where the source stays, and ' +
+          'elsewhere what the draft lacks. Default below.',
       ),
     steps: count
       .max(1000)
@@ -89,7 +89,7 @@ export const decoderSettingsSchema = z
   })
   .refine(({ source, draft }) => source !== 'reference' || draft, {
     path: ['draft'],
-    error: 'expected true, since source is reference and a drawing’s reference is its draft',
+    error: 'expected true, since source is reference, and what is not the source’s is the draft’s',
   })
   .describe(
     'Sizes of a diffusion decoder. A model that has none is given one, with random weights, by the first stage that trains it.',

@@ -89,15 +89,18 @@ export class AlignmentFeeds {
     };
     for (const { to, feeds } of encoded) await encode(to, feeds);
     const { enlarged, ...told } = await this.#told(shown);
+    const drafts = enlarged && zeroLatents(shape);
     for (const [row, { told: conditions }] of shown.entries()) {
-      if (!enlarged || !conditions.codes || conditions.source) continue;
-      const feeds = { picture: rowOf(enlarged, row), noise: zeroLatents([1, ...shape.slice(1)]) };
-      await encode(sources.data.subarray(row * each), feeds);
+      if (!drafts || !conditions.codes) continue;
+      const draft = drafts.data.subarray(row * each, (row + 1) * each);
+      await encode(draft, { picture: rowOf(enlarged, row), noise: zeroLatents([1, ...shape.slice(1)]) });
+      if (!conditions.source) sources.data.set(draft, row * each);
     }
     return {
       latents,
       noise,
       source_latents: sources,
+      ...(drafts ? { draft_latents: drafts } : {}),
       sigma: float32(
         [shown.length],
         shown.map(({ sigma }) => sigma),
@@ -116,7 +119,7 @@ export class AlignmentFeeds {
 
   /**
    * `code_embeddings [batch, places, codebookDim]` and, for a decoder that is told it, `draft [batch, 3, imageSize, imageSize]`; for one
-   * that tells what a reference lacks also `enlarged [batch, 3, resolution, resolution]`, the draft for the autoencoder. Zeros where
+   * of a relative output also `enlarged [batch, 3, resolution, resolution]`, the draft for the autoencoder. Zeros where
    * a sample is told no codes.
    */
   async #told(shown: readonly ShownSample[]): Promise<Record<string, Float32TensorValue>> {

@@ -155,6 +155,7 @@ export function alignmentTask(
           code_embeddings: zeroLatents(each.code_embeddings!.shape),
           ...(each.draft ? { draft: zeroLatents(each.draft.shape) } : {}),
           source_latents: zeroLatents(each.source_latents!.shape),
+          ...(each.draft_latents ? { draft_latents: zeroLatents(each.draft_latents.shape) } : {}),
         }),
       );
       const loss = async (batches: readonly Feeds[], sigma: number) => {
