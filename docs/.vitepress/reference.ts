@@ -104,8 +104,8 @@ function optionsPage(): string[] {
 }
 
 function recipePage(): string[] {
-  const { stages } = trainingRecipeSchema.shape;
-  const file = trainingRecipeSchema.omit({ stages: true, model: true, world: true, decoder: true });
+  const { stages, model: _model, world: _world, decoder: _decoder, ...others } = trainingRecipeSchema.shape;
+  const file = z.strictObject(others);
   const common = new Set(Object.keys(recipeFields));
   return [
     '# Keys of a recipe',
