@@ -4,6 +4,7 @@
  */
 import type { PictureCodec, SavedImage } from '../image/codec.ts';
 import { ImageError } from '../image/error.ts';
+import type { AlphaPlane } from '../image/mask.ts';
 import { insertPngText } from '../image/png-text.ts';
 import { checkImage, type RgbImage } from '../image/rgb-image.ts';
 
@@ -20,9 +21,19 @@ const types: Readonly<Record<string, string>> = {
 
 export const canvasCodec: PictureCodec = {
   async read(source) {
-    const blob = typeof source === 'string' ? await fetchPicture(source) : source;
-    if (blob.size > maxBytes) throw tooLarge(`at most ${maxBytes} bytes`, `${blob.size}`);
-    return decode(blob);
+    const { width, height, data: rgba } = await pixelsOf(source, '#ffffff');
+    const data = new Uint8Array(width * height * 3);
+    for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) data.set(rgba.subarray(from, from + 3), to);
+    return { width, height, data };
+  },
+  async readAlpha(source): Promise<AlphaPlane> {
+    const { width, height, data: rgba } = await pixelsOf(source);
+    const data = Uint8Array.from({ length: width * height }, (_, pixel) => rgba[4 * pixel + 3]!);
+    if (data.some((alpha) => alpha < 255)) return { width, height, data };
+    throw new ImageError(
+      'image_alpha_missing',
+      'decodeAlpha: expected an image that is transparent somewhere, got one that is opaque; save it with transparency',
+    );
   },
   async encodePng(image, text) {
     return insertPngText(new Uint8Array(await (await encode(image, 'image/png')).arrayBuffer()), text);
@@ -55,7 +66,10 @@ async function fetchPicture(url: string): Promise<Blob> {
   throw new ImageError('image_not_found', `${url}: expected an image, got ${got}; check the address`, { url });
 }
 
-async function decode(blob: Blob): Promise<RgbImage> {
+/** RGBA, upon a ground where one is given. */
+async function pixelsOf(source: string | Blob, ground?: string): Promise<ImageData> {
+  const blob = typeof source === 'string' ? await fetchPicture(source) : source;
+  if (blob.size > maxBytes) throw tooLarge(`at most ${maxBytes} bytes`, `${blob.size}`);
   const options: ImageBitmapOptions = { imageOrientation: 'from-image', colorSpaceConversion: 'none' };
   const bitmap = await createImageBitmap(blob, options).catch(() => {
     throw new ImageError(
@@ -66,14 +80,13 @@ async function decode(blob: Blob): Promise<RgbImage> {
   const { width, height } = bitmap;
   if (width * height > maxPixels) throw tooLarge(`at most ${maxPixels} pixels`, `${width} x ${height}`);
   const context = contextOf(width, height);
-  context.fillStyle = '#ffffff';
-  context.fillRect(0, 0, width, height);
+  if (ground !== undefined) {
+    context.fillStyle = ground;
+    context.fillRect(0, 0, width, height);
+  }
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  const rgba = context.getImageData(0, 0, width, height).data;
-  const data = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) data.set(rgba.subarray(from, from + 3), to);
-  return { width, height, data };
+  return context.getImageData(0, 0, width, height);
 }
 
 function encode(image: RgbImage, type: string): Promise<Blob> {

@@ -17,16 +17,25 @@ export function editCommand(): Command {
   addModelOption(command);
   addPictureOptions(command, pictureOptionsSchema, 'edit-SEED.png');
   addTaskOptions(command, pictureOptionsSchema, [{ flags: '--vq-guidance <w>', number: true }]);
+  command.option(
+    '--mask <file>',
+    'A PNG or WebP of the picture’s size, transparent where it may change; all else is pasted back. Default: all may change.',
+  );
   return addRuntimeOptions(command).action(edit);
 }
 
-async function edit(image: string, instruction: string, values: PictureValues): Promise<void> {
+interface EditValues extends PictureValues {
+  readonly mask?: string;
+}
+
+async function edit(image: string, instruction: string, values: EditValues): Promise<void> {
   await checkPictureFiles(values);
   const text = await readTextArgument(instruction);
   await using star = await loadStar(values);
   using interrupt = new Interrupt(interruptNote);
   const options = {
     ...givenOptions(pictureOptionsSchema, values),
+    mask: values.mask,
     preview: values.preview === undefined ? 'none' : 'linear',
     signal: interrupt.signal,
     onAbort: 'keep',

@@ -17,7 +17,7 @@ export const exitCodes = {
 export class UsageError extends StarError {}
 
 /** Codes of the library's errors that a different option would have avoided. */
-const optionCodes: ReadonlySet<string> = new Set(['option_invalid', 'runtime_option_invalid']);
+const optionCodes: ReadonlySet<string> = new Set(['option_invalid', 'mask_invalid', 'runtime_option_invalid']);
 
 export interface ReportOptions {
   readonly json: boolean;

@@ -1,4 +1,5 @@
 /** Picture files as a platform reads and writes them: with sharp in Node, with a canvas in a browser. */
+import type { AlphaPlane } from './mask.ts';
 import type { RgbImage } from './rgb-image.ts';
 
 /** Something that was asked for and that the file does not have. */
@@ -17,6 +18,8 @@ export interface SavedImage {
 export interface PictureCodec {
   /** Reads and decodes a JPEG, PNG or WebP file: its path in Node or its URL in a browser, or its bytes. */
   read(source: string | Blob): Promise<RgbImage>;
+  /** Its transparency alone. */
+  readAlpha(source: string | Blob): Promise<AlphaPlane>;
   /** A PNG file without loss, with text by keyword in it. */
   encodePng(image: RgbImage, text: Readonly<Record<string, string>>): Promise<Uint8Array>;
   /** Saves in the format that the ending names: on the disk in Node, as a download in a browser. */

@@ -14,6 +14,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import sharp, { type SharpOptions } from 'sharp';
 import { ImageError } from './error.ts';
+import type { AlphaPlane } from './mask.ts';
 import type { RgbImage } from './rgb-image.ts';
 
 /** The file formats that are read. */
@@ -79,13 +80,6 @@ export interface ImageHeader {
 export async function inspectImage(bytes: Uint8Array, options: DecodeOptions = {}): Promise<ImageHeader> {
   const { format, header } = await openHeader(bytes, options);
   return { format, width: header.width, height: header.height };
-}
-
-/** How opaque each pixel is: 0 is transparent, 255 opaque; `[height, width]`. */
-export interface AlphaPlane {
-  readonly width: number;
-  readonly height: number;
-  readonly data: Uint8Array;
 }
 
 /**
@@ -154,6 +148,11 @@ export function restrictDecoders(): void {
  * @throws ImageError also `image_not_found` and `image_unreadable` (no right to read, or not a regular file)
  */
 export async function readImage(path: string, options: ReadImageOptions = {}): Promise<RgbImage> {
+  return decodeImage(await readImageFile(path, options), options);
+}
+
+/** The bytes of an image file. */
+export async function readImageFile(path: string, options: ReadImageOptions = {}): Promise<Uint8Array> {
   const { maxBytes = 100 * 2 ** 20 } = options;
   checkOptions({ maxBytes });
   // Asked before opening: a pipe would wait for ever, and a device never ends.
@@ -170,7 +169,7 @@ export async function readImage(path: string, options: ReadImageOptions = {}): P
       { path, bytes: status.size, maxBytes },
     );
   }
-  return decodeImage(await readFile(path).catch(unreadable(path)), options);
+  return readFile(path).catch(unreadable(path));
 }
 
 // A limit of NaN would let everything pass, and sharp takes 0 for "no limit".

@@ -1,12 +1,16 @@
 /** Picture files with sharp (libvips). Node only. */
 import type { PictureCodec } from './codec.ts';
-import { decodeImage, readImage } from './decode.ts';
+import { decodeAlpha, decodeImage, readImageFile } from './decode.ts';
 import { encodePng } from './png.ts';
 import { saveImage } from './save.ts';
 
 export const nodeCodec: PictureCodec = {
-  read: async (source) =>
-    typeof source === 'string' ? readImage(source) : decodeImage(new Uint8Array(await source.arrayBuffer())),
+  read: async (source) => decodeImage(await bytesOf(source)),
+  readAlpha: async (source) => decodeAlpha(await bytesOf(source)),
   encodePng,
   save: saveImage,
 };
+
+async function bytesOf(source: string | Blob): Promise<Uint8Array> {
+  return typeof source === 'string' ? readImageFile(source) : new Uint8Array(await source.arrayBuffer());
+}

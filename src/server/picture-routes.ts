@@ -3,7 +3,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decodeAlpha, decodeImage } from '../image/decode.ts';
 import { encodeImage } from '../image/encode.ts';
-import { nodeCodec } from '../image/node-codec.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import type { PictureEvent, PictureResult, TaskWarning } from '../tasks/events.ts';
 import { GeneratedImage } from '../tasks/generated-image.ts';
@@ -15,7 +14,6 @@ import { type EditForm, readEditForm } from './edit-form.ts';
 import { invalidRequest } from './error.ts';
 import { EventStream } from './event-stream.ts';
 import type { Exchange, ServerContext } from './exchange.ts';
-import { pasteUnmasked, requireMaskSize } from './mask.ts';
 import { bytesPerMebibyte } from './options.ts';
 import { decodeLimits, inspectPictures, readImageUrls } from './picture-input.ts';
 import {
@@ -37,7 +35,7 @@ interface PictureWork {
   readonly request: PictureRequest;
   readonly warnings: readonly TaskWarning[];
   /** Called when the turn has come. */
-  begin(): Promise<{ events: PictureStream; finish?: (image: RgbImage) => RgbImage }>;
+  begin(): Promise<PictureStream>;
 }
 
 export async function answerGeneration(
@@ -49,9 +47,7 @@ export async function answerGeneration(
   const star = context.star();
   const request = parseBody(generationRequestSchema, asked.body) as PictureRequest;
   const { options, warnings } = orderFor(star, request);
-  const begin = async () => ({
-    events: star.generate.stream(request.prompt, { ...options, signal: exchange.signal }),
-  });
+  const begin = async () => star.generate.stream(request.prompt, { ...options, signal: exchange.signal });
   return answer(context, exchange, reply, { kind: 'image_generation', request, warnings, begin });
 }
 
@@ -75,9 +71,7 @@ export async function answerEdit(
   const begin = async () => {
     const source = await decodeImage(first, limits);
     const alpha = mask && (await decodeAlpha(mask, limits));
-    if (alpha) requireMaskSize(alpha, source);
-    const events = star.edit.stream(source, request.prompt, { ...options, signal: exchange.signal });
-    return alpha ? { events, finish: (image: RgbImage) => pasteUnmasked(image, source, alpha) } : { events };
+    return star.edit.stream(source, request.prompt, { ...options, mask: alpha, signal: exchange.signal });
   };
   return answer(context, exchange, reply, { kind: 'image_edit', request, warnings, begin });
 }
@@ -109,7 +103,7 @@ async function readEdit(
 async function answer(context: ServerContext, exchange: Exchange, reply: FastifyReply, work: PictureWork) {
   const { request } = work;
   if (!request.stream) {
-    const { result, usage, images } = await exchange.inTurn(
+    const { result, usage } = await exchange.inTurn(
       () => draw(context, exchange, work),
       (position) => reply.header('x-queue-position', position),
     );
@@ -118,7 +112,7 @@ async function answer(context: ServerContext, exchange: Exchange, reply: Fastify
       created: unixTime(),
       ...describe(request, result.images[0]!),
       data: await Promise.all(
-        images.map(async (image) => ({
+        result.images.map(async (image) => ({
           b64_json: await base64Of(image, request),
           // The picture shows the thought, and not the prompt as it was given.
           ...(image.recipe.thought === undefined ? {} : { revised_prompt: image.recipe.thought }),
@@ -136,8 +130,8 @@ async function answer(context: ServerContext, exchange: Exchange, reply: Fastify
       if (told) told.send({ type: `${work.kind}.queued`, queue_position: position }, `${work.kind}.queued`);
       else stream.comment(`queued ${position}`);
     };
-    const { result, usage, images } = await exchange.inTurn(() => draw(context, exchange, work, stream), queued);
-    const image = images[0]!;
+    const { result, usage } = await exchange.inTurn(() => draw(context, exchange, work, stream), queued);
+    const image = result.images[0]!;
     const type = `${work.kind}.completed`;
     const warnings = [...work.warnings, ...result.warnings];
     stream.send(
@@ -174,8 +168,7 @@ async function draw(context: ServerContext, exchange: Exchange, work: PictureWor
   const tell = (name: string, data: object) => {
     if (request.progress) stream?.send({ type: `${kind}.${name}`, ...data }, `${kind}.${name}`);
   };
-  const { events, finish } = await work.begin();
-  const result = await follow(events, async (event) => {
+  const result = await follow(await work.begin(), async (event) => {
     switch (event.type) {
       case 'reasoning-delta':
         thoughtTokens++;
@@ -199,7 +192,7 @@ async function draw(context: ServerContext, exchange: Exchange, work: PictureWor
       case 'preview-available': {
         const pace = { count: partials, shown, totalTokens: start!.totalTokens };
         if (!stream || !isPreviewDue(event, pace)) break;
-        const image = finish ? finish(event.previews[0]!) : event.previews[0]!;
+        const image = event.previews[0]!;
         const type = `${kind}.partial_image`;
         const b64_json = await base64Of(image, request);
         const fields = { partial_image_index: shown++, created_at: unixTime(), ...describe(request, image) };
@@ -216,15 +209,7 @@ async function draw(context: ServerContext, exchange: Exchange, work: PictureWor
     output_tokens: output,
     input_tokens_details: { text_tokens: promptTokens - sourceTokens, image_tokens: sourceTokens },
   };
-  const images = finish ? result.images.map((image) => masked(image, finish)) : result.images;
-  return { result, usage, images };
-}
-
-/** A picture whose recipe says that it is not all the model's. */
-function masked(image: GeneratedImage, finish: (image: RgbImage) => RgbImage): GeneratedImage {
-  const { recipe, tokens, complete } = image;
-  const settings = { ...recipe.settings, mask: true };
-  return new GeneratedImage(finish(image), tokens, { ...recipe, settings }, complete, nodeCodec);
+  return { result, usage };
 }
 
 /** Fields that events and answers share. */

@@ -26,6 +26,8 @@ export interface Drawing {
   readonly diffusion?: DiffusionDrawing | undefined;
   readonly thought?: Thought | undefined;
   readonly settings?: ImageRecipe['settings'];
+  /** What is done with each picture and preview before anybody sees it. */
+  readonly finish?: ((picture: RgbImage) => RgbImage) | undefined;
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -34,7 +36,7 @@ export async function* drawPictures(
   model: LoadedModel,
   drawing: Drawing,
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
-  const { options, task, diffusion } = drawing;
+  const { options, task, diffusion, finish = (picture) => picture } = drawing;
   const { numTokens } = model.folder.star.pixelEncoder;
   const { count, guidance, signal, onAbort } = options;
   const seed = chooseSeed(options.seed, count);
@@ -48,11 +50,13 @@ export async function* drawPictures(
   const beforeLoad = performance.now();
   const engine = await model.session('engine');
   const started = performance.now();
-  const codes = yield* drawTokens(model, engine, { ...drawing, prompt: { ...drawing.prompt, branches } }, seed);
+  const order = { ...drawing, prompt: { ...drawing.prompt, branches } };
+  const codes = yield* finished(drawTokens(model, engine, order, seed), finish);
   const drawn = performance.now();
   const doneTokens = codes[0]!.length;
   let partial = doneTokens < numTokens ? `${doneTokens} of ${numTokens} tokens; the rest of the picture is grey` : '';
-  const diffused = diffusion && !partial ? yield* drawDiffusion(model, diffusion, codes, seed, options) : undefined;
+  const diffused =
+    diffusion && !partial ? yield* finished(drawDiffusion(model, diffusion, codes, seed, options), finish) : undefined;
   if (diffused && !diffused.pictures) {
     const { doneSteps, totalSteps } = diffused;
     partial = `${doneSteps} of ${totalSteps} steps of the diffusion decoder; the picture is the VQ decoder's`;
@@ -63,7 +67,13 @@ export async function* drawPictures(
   const recipe = await recipeOf(model, drawing);
   const images: GeneratedImage[] = [];
   for (const [index, picture] of pictures.entries()) {
-    const image = new GeneratedImage(picture, codes[index]!, { ...recipe, seed: seed + index }, !partial, model.codec);
+    const image = new GeneratedImage(
+      finish(picture),
+      codes[index]!,
+      { ...recipe, seed: seed + index },
+      !partial,
+      model.codec,
+    );
     images.push(image);
     yield { type: 'image-end', index, image };
   }
@@ -88,6 +98,22 @@ export async function* drawPictures(
   };
   yield { type: 'picture-end', result };
   return result;
+}
+
+/** The same events, with finished previews. */
+async function* finished<Result>(
+  events: AsyncGenerator<PictureEvent, Result, void>,
+  finish: (picture: RgbImage) => RgbImage,
+): AsyncGenerator<PictureEvent, Result, void> {
+  try {
+    for (let step = await events.next(); ; step = await events.next()) {
+      if (step.done) return step.value;
+      const event = step.value;
+      yield event.type === 'preview-available' ? { ...event, previews: event.previews.map(finish) } : event;
+    }
+  } finally {
+    await events.return(undefined as never);
+  }
 }
 
 /** The codes of the pictures, `[pictures][places]`; fewer than a picture has where an abort is to keep what is done. */

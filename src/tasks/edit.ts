@@ -1,4 +1,5 @@
 /** Pictures changed by instruction. */
+import { type AlphaPlane, pasteUnmasked } from '../image/mask.ts';
 import type { RgbImage } from '../image/rgb-image.ts';
 import { enlargeToMinimum } from '../models/qwen25vl/image-processor.ts';
 import { mropePositions } from '../models/qwen25vl/positions.ts';
@@ -6,6 +7,7 @@ import { buildEditPrompt, type PromptSegment } from '../models/star/prompt.ts';
 import { drawPictures } from './draw.ts';
 import { type ChosenDiffusion, chooseDiffusion } from './draw-diffusion.ts';
 import { drawEach } from './draw-each.ts';
+import { TaskError } from './error.ts';
 import type { PictureEvent, PictureResult } from './events.ts';
 import { requireText } from './generate.ts';
 import type { LoadedModel } from './loaded-model.ts';
@@ -25,14 +27,15 @@ export async function* edit(
   model: LoadedModel,
   image: RgbImage,
   instruction: string,
-  options: EditOptions = {},
+  { mask, ...options }: EditOptions<AlphaPlane> = {},
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
   const resolved = parsePictureOptions(options, 'edit', model.folder.star.sampling);
   requireText('edit', 'instruction', instruction);
   const chosen = await chooseDiffusion(model, 'edit', resolved);
+  if (mask !== undefined) requireMask(mask, image);
   const { count, onAbort } = resolved;
   const seed = chooseSeed(resolved.seed, count);
-  const order = { image, instruction, chosen };
+  const order = { image, instruction, chosen, mask };
   if (count === 1 || !thinksApart(resolved)) return yield* drawEdit(model, order, { ...resolved, seed });
   const draw = (own: number) => drawEdit(model, order, { ...resolved, seed: own, count: 1 });
   return yield* drawEach({ count, onAbort, seed, draw });
@@ -42,11 +45,22 @@ interface EditOrder {
   readonly image: RgbImage;
   readonly instruction: string;
   readonly chosen: ChosenDiffusion | undefined;
+  readonly mask: AlphaPlane | undefined;
+}
+
+/** @throws TaskError `mask_invalid` */
+function requireMask({ width, height, data }: AlphaPlane, image: RgbImage): void {
+  const refuse = (got: string) => {
+    const expected = `expected ${image.width} x ${image.height} opacities, one a pixel of the picture`;
+    throw new TaskError('mask_invalid', `edit: option mask: ${expected}, got ${got}`, { option: 'mask' });
+  };
+  if (width !== image.width || height !== image.height) refuse(`${width} x ${height}`);
+  if (!(data instanceof Uint8Array) || data.length !== width * height) refuse(`${data?.length} of them`);
 }
 
 async function* drawEdit(
   model: LoadedModel,
-  { image, instruction, chosen }: EditOrder,
+  { image, instruction, chosen, mask }: EditOrder,
   options: ResolvedPictureOptions & { readonly seed: number },
 ): AsyncGenerator<PictureEvent, PictureResult, void> {
   const started = performance.now();
@@ -65,7 +79,9 @@ async function* drawEdit(
       ...(options.reasoning ? { reasoning: thinking - started } : {}),
       encode: performance.now() - thinking,
     },
-    settings: thoughtSettings(options),
+    // The recipe says that the picture is not all the model's.
+    settings: { ...thoughtSettings(options), ...(mask ? { mask: true } : {}) },
+    finish: mask && ((picture) => pasteUnmasked(picture, image, mask)),
   });
 }
 

@@ -3,6 +3,7 @@
  * Nothing is clamped: a value out of range is an error that names it.
  */
 import { z } from 'zod';
+import type { AlphaPlane } from '../image/mask.ts';
 import type { GuidanceWindow } from '../models/lumina2/guidance.ts';
 import type { GenerationConfig } from '../models/qwen25vl/generation-config.ts';
 import type { PictureSampling } from '../models/star/config.ts';
@@ -157,7 +158,16 @@ export const understandOptionsSchema = z.strictObject({
 
 export type PictureOptions = z.input<typeof pictureOptionsSchema>;
 export type GenerateOptions = Omit<PictureOptions, 'vqGuidance'>;
-export type EditOptions = PictureOptions;
+/** @typeParam Mask as the caller has it: decoded, or a file. */
+export type EditOptions<Mask = MaskSource> = PictureOptions & {
+  /**
+   * Transparent where the picture may change, of the source's size; where it is opaque, the source's pixels are pasted back.
+   * Default: all may change.
+   */
+  readonly mask?: Mask | undefined;
+};
+/** A mask: decoded, or a PNG or WebP file with transparency: its bytes as a Blob, or its path (in a browser its URL). */
+export type MaskSource = AlphaPlane | Blob | string;
 export type UnderstandOptions = z.input<typeof understandOptionsSchema>;
 export type ResolvedPictureOptions = z.output<typeof pictureOptionsSchema>;
 export type ResolvedUnderstandOptions = z.output<typeof understandOptionsSchema>;

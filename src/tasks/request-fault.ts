@@ -21,6 +21,7 @@ const faults: Readonly<Record<string, { readonly code: string; readonly param?: 
   image_too_large: { code: 'payload_too_large', param: 'image' },
   image_too_small: { code: 'invalid_image', param: 'image' },
   image_ratio_too_large: { code: 'invalid_image', param: 'image' },
+  mask_invalid: { code: 'invalid_mask', param: 'mask' },
   image_alpha_missing: { code: 'invalid_mask', param: 'mask' },
 };
 

@@ -54,7 +54,10 @@ export class StarTasks implements AsyncDisposable {
     });
     this.generate = createTask((text, options) => generate(model, text, options));
     this.edit = createTask(async function* (picture, instruction, options) {
-      return yield* edit(model, await readPicture(model.codec, picture), instruction, options);
+      const source = await readPicture(model.codec, picture);
+      const { mask, ...others } = options ?? {};
+      const read = typeof mask === 'string' || mask instanceof Blob ? await model.codec.readAlpha(mask) : mask;
+      return yield* edit(model, source, instruction, { ...others, mask: read });
     });
   }
 

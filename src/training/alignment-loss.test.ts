@@ -94,5 +94,16 @@ describe('the alignment stage', () => {
       // NaN, and so a failure, where a gradient is 0 throughout.
       expect(relativeError(together[name]!, mean), name).toBeLessThan(5e-5);
     }
+    // In decibels each sample pulls by what its error is relative to.
+    const errors = Array.from(together.per_sample_mse!, (error) => error + 3e-4);
+    const decibels = await (await load({ batch: 2, loss: 'psnr' }))(both);
+    expect(decibels.per_sample_mse).toEqual(together.per_sample_mse);
+    expect(decibels.loss![0]).toBeCloseTo(5 * errors.reduce((sum, error) => sum + Math.log10(error), 0), 4);
+    for (const name of trained.map((each) => `grad.${each}`)) {
+      const pulls = alone[0]![name]!.map(
+        (value, at) => (5 / Math.LN10) * (value / errors[0]! + alone[1]![name]![at]! / errors[1]!),
+      );
+      expect(relativeError(decibels[name]!, pulls), name).toBeLessThan(5e-5);
+    }
   });
 });

@@ -24,12 +24,14 @@ import {
   add,
   type CompiledProgram,
   concat,
+  logarithm,
   multiply,
   reduceMean,
   reshape,
   resizeBilinear,
   square,
   subtract,
+  type Tensor,
 } from '../tensor/index.ts';
 import { compileLoss, type LossOptions, type Stage } from './stage.ts';
 
@@ -41,6 +43,13 @@ export interface AlignmentModels {
   readonly inputs?: DecoderInputs;
 }
 
+/** How errors of samples are joined: `squared`, their mean, as published, or `psnr`, the mean of them in decibels. */
+export const alignmentLosses = ['squared', 'psnr'] as const;
+export type AlignmentLoss = (typeof alignmentLosses)[number];
+
+/** A sample's error below which little is to be gained: 35 dB of latents, whose variance is about 1. */
+const leastError = 3e-4;
+
 export interface AlignmentShapes {
   /** Pictures of a step. */
   readonly batch: number;
@@ -48,6 +57,8 @@ export interface AlignmentShapes {
   readonly latentSize: number;
   /** Tokens of a caption, padding counted. */
   readonly captionTokens: number;
+  /** Default: `squared`. */
+  readonly loss?: AlignmentLoss;
   /** Reports `prediction`, of the latents' shape. Default false. */
   readonly reportPrediction?: boolean;
 }
@@ -60,7 +71,7 @@ export interface AlignmentShapes {
  */
 export function alignmentStage(
   { transformer: config, pixelEncoder, inputs = publishedInputs }: AlignmentModels,
-  { batch, latentSize, captionTokens, reportPrediction = false }: AlignmentShapes,
+  { batch, latentSize, captionTokens, loss = 'squared', reportPrediction = false }: AlignmentShapes,
 ): Stage {
   const { codebookDim, gridSize, imageSize } = pixelEncoder;
   const channels = channelsOf(inputs, pixelEncoder, config);
@@ -103,11 +114,19 @@ export function alignmentStage(
       const weighed = channels.relative ? multiply(share, apart) : apart;
       const perSample = reduceMean(square(weighed), { axes: [1, 2, 3] });
       return {
-        loss: reduceMean(perSample),
+        loss: reduceMean(loss === 'psnr' ? decibels(perSample) : perSample),
         reported: { per_sample_mse: perSample, ...(reportPrediction ? { prediction } : {}) },
       };
     },
   };
+}
+
+/**
+ * Errors as `10 · log10(error)`. A step then follows each sample's error relative to itself, where the mean of the errors is
+ * that of the worst pictures (the PSNR loss of image restoration, Chen et al. 2021).
+ */
+function decibels(errors: Tensor): Tensor {
+  return multiply(logarithm(add(errors, leastError)), 10 / Math.LN10);
 }
 
 /**

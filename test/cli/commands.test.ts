@@ -2,8 +2,10 @@
 import { access, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { readImage } from '../../src/image/decode.ts';
+import { resizeImage } from '../../src/image/resize.ts';
 import { readRecipe } from '../../src/tasks/recipe.ts';
 import { readReference, readReferenceMeta } from '../reference-vectors.ts';
 import { installStarstack, models, type Outcome, picture } from './starstack.ts';
@@ -189,6 +191,25 @@ describe('edit', () => {
     expect(json.images).toEqual(['edit-4_2.png']);
     expect(Object.keys(json)).toEqual(['seed', 'tokens', 'images', 'warnings', 'timings', 'device']);
     expect(await readFile(inWork('edit-4_2.png'))).toEqual(await readFile(inWork('edit-4.png')));
+  });
+
+  test('changes nothing under the opaque part of a mask', async () => {
+    const source = await readImage(picture);
+    const maskOf = (width: number, height: number) =>
+      sharp({ create: { width, height, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 1 } } }).png();
+    await maskOf(source.width, source.height).toFile(inWork('mask.png'));
+    const words = ['edit', picture, 'make it green', '--seed', '4', '-o', 'masked.png'];
+    jsonOf<PictureJson>(await starstack.run([...words, '--mask', 'mask.png', '--json']));
+    const masked = await readImage(inWork('masked.png'));
+    expect(masked.data).toEqual(resizeImage(source, masked.width, masked.height, 'bilinear').data);
+    expect(readRecipe(await readFile(inWork('masked.png')), 'masked.png').settings.mask).toBe(true);
+
+    await maskOf(8, 8).toFile(inWork('small.png'));
+    const small = await starstack.run([...words, '--mask', 'small.png']);
+    expect(small).toMatchObject({ stdout: '', code: 2 });
+    expect(small.stderr).toMatch(/option mask: expected \d+ x \d+ opacities, one a pixel of the picture, got 8 x 8/);
+    const opaque = await starstack.run([...words, '--mask', picture]);
+    expect(opaque.stderr).toMatch(/expected an image with an alpha channel/);
   });
 });
 

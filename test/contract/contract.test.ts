@@ -2,6 +2,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BrowserProgram, chromiumPath, firefox, miniBrowser, noChromium } from '../browsers.ts';
 import { askingPage, type BrowserCommand, firefoxCommand, miniBrowserCommand } from './asking-page.ts';
@@ -14,6 +15,16 @@ const sampled = { seed: 7, preview: 'linear' } as const;
 /** A picture of nano has 8 rows of 8 tokens. */
 const rows = [8, 16, 24, 32, 40, 48, 56];
 
+/** A PNG of nano's size whose left half is opaque, as an address. */
+let leftHalf: string;
+
+/** Of a picture of 64 x 64 pixels, but for the columns that a mask's edge may touch. */
+function halvesOf(data: readonly number[]) {
+  const columns = (from: number, to: number) =>
+    Array.from({ length: 64 }, (_, y) => data.slice(3 * (64 * y + from), 3 * (64 * y + to)));
+  return { left: columns(0, 31), right: columns(33, 64) };
+}
+
 let work: string;
 let reference: { readonly greedy: Drawn; readonly sampled: Drawn; readonly diffused: readonly Pixels[] };
 
@@ -22,6 +33,12 @@ beforeAll(async () => {
   await cp('models/nano', path.join(work, 'node/nano'), { recursive: true });
   await cp('models/nano', path.join(work, 'node/cut'), { recursive: true });
   await cutCheckpoint(path.join(work, 'node/cut'));
+  const rgba = Buffer.alloc(64 * 64 * 4);
+  for (let pixel = 0; pixel < 64 * 64; pixel++) rgba[4 * pixel + 3] = pixel % 64 < 32 ? 255 : 0;
+  const png = await sharp(rgba, { raw: { width: 64, height: 64, channels: 4 } })
+    .png()
+    .toBuffer();
+  leftHalf = `data:image/png;base64,${png.toString('base64')}`;
   const { run } = await nodePlatform();
   await run('open', path.join(work, 'node/nano'), { device: 'cpu', threads: 2 });
   reference = {
@@ -178,6 +195,14 @@ for (const contract of contracts) {
       expect(edited.tokens).toHaveLength(64);
       expect(ofFile.tokens).toEqual(edited.tokens);
       expect(answer.length).toBeGreaterThan(0);
+    });
+
+    quick(`keeps every pixel that a mask covers, in previews too${because}`, async () => {
+      const pictures = await platform.run('editPart', prompt, 'make the apples green', leftHalf, greedy);
+      const [drawn, edited, preview] = pictures.map(({ data }) => halvesOf(data));
+      expect(edited!.left).toEqual(drawn!.left);
+      expect(preview!.left).toEqual(drawn!.left);
+      expect(edited!.right).not.toEqual(drawn!.right);
     });
 
     quick(`draws and edits through the diffusion decoder, the same pictures${because}`, async () => {

@@ -1,5 +1,6 @@
 /** What the contract suite does with a `Star`, written once: run in the test's process for Node, in the page for browsers. */
 import { StarError } from '../../src/errors.ts';
+import type { RgbImage } from '../../src/image/rgb-image.ts';
 import type { DeviceChoice } from '../../src/runtime/device.ts';
 import type { PictureEvent, TaskWarning } from '../../src/tasks/events.ts';
 import type { EditOptions, GenerateOptions, UnderstandOptions } from '../../src/tasks/options.ts';
@@ -116,6 +117,19 @@ export function createScenarios(load: Load) {
       const ofFile = await collect(opened().edit.stream(png, edit, options));
       const { answer } = await opened().understand(image, question, { temperature: 0 });
       return { edited: edited.drawn, ofFile: ofFile.drawn, answer };
+    },
+    /** Draws, and edits what was drawn but for its left half; both pictures and the last preview, whose mask goes through a file. */
+    async editPart(prompt: string, edit: string, mask: string, options: EditOptions): Promise<readonly Pixels[]> {
+      const { image } = await collect(opened().generate.stream(prompt, options));
+      const file = await (await fetch(mask)).blob();
+      let preview: RgbImage | undefined;
+      const edited = await collect(
+        opened().edit.stream(image, edit, { ...options, mask: file, preview: 'linear' }),
+        (event) => {
+          if (event.type === 'preview-available') preview = event.previews[0];
+        },
+      );
+      return [image, edited.image, preview!].map(({ width, data }) => ({ width, data: [...data] }));
     },
     async recipe(prompt: string, seed: number): Promise<ImageRecipe> {
       const { image } = await collect(opened().generate.stream(prompt, { seed, reasoning: false }));

@@ -1,7 +1,7 @@
 /** Pages in Chromium, and what tests of the studio do with them. */
 import { fileURLToPath } from 'node:url';
 import { AxeBuilder } from '@axe-core/playwright';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { chromiumPath } from '../browsers.ts';
 
@@ -79,8 +79,14 @@ export async function drop(page: Page, name: string, bytes: Uint8Array): Promise
 }
 
 /** The file of the picture on the stage. */
-export async function shownPicture(page: Page): Promise<Uint8Array> {
-  const base64 = await page.locator('figure[data-phase=done] img').evaluate(async (image: HTMLImageElement) => {
+export function shownPicture(page: Page): Promise<Uint8Array> {
+  return fileOf(page.locator('figure[data-phase=done] img'));
+}
+
+/** The file that an image shows. */
+export async function fileOf(shown: Locator): Promise<Uint8Array> {
+  const base64 = await shown.evaluate(async (element) => {
+    const image = element as HTMLImageElement;
     const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
     return btoa(String.fromCharCode(...bytes));
   });

@@ -1,16 +1,17 @@
 /** A walk through the studio with the packaged model. */
-import { appendFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decodeImage } from '../../src/image/decode.ts';
+import { decodeImage, sniffImageFormat } from '../../src/image/decode.ts';
 import { encodePng } from '../../src/image/png.ts';
+import type { RgbImage } from '../../src/image/rgb-image.ts';
 import type { StarServer } from '../../src/server/server.ts';
 import { chromiumPath, named } from '../browsers.ts';
 import { outcomeOf, until } from '../server/serving.ts';
 import { openStudio } from './opened.ts';
-import { ask, drop, expectAccessible, phasesOf, shownPicture } from './pages.ts';
+import { ask, drop, expectAccessible, fileOf, phasesOf, shownPicture } from './pages.ts';
 
 const minute = 60_000;
 
@@ -62,14 +63,67 @@ describe.skipIf(chromiumPath === undefined)(named('studio'), () => {
       await button(page, 'Star').click();
       await button(page, 'Starred only').click();
       expect(await page.getByRole('button', { name: /^Open:/ }).count()).toBe(1);
-      const download = page.waitForEvent('download');
-      await page.getByRole('link', { name: 'Download' }).click();
-      expect((await download).suggestedFilename()).toMatch(/^starstack-\d+\.png$/);
+      for (const [name, ending, format] of [
+        ['PNG, with its settings', 'png', 'png'],
+        ['JPEG', 'jpeg', 'jpeg'],
+        ['WebP', 'webp', 'webp'],
+      ] as const) {
+        await button(page, 'Download').click();
+        await expectAccessible(page);
+        const download = page.waitForEvent('download');
+        await page.getByText(name, { exact: true }).click();
+        const file = await download;
+        expect(file.suggestedFilename()).toMatch(new RegExp(`^starstack-\\d+\\.${ending}$`));
+        const bytes = await readFile(await file.path());
+        expect(sniffImageFormat(bytes)).toBe(format);
+        expect((await decodeImage(bytes)).width).toBe(64);
+      }
       await button(page, 'Delete').click();
       await page.getByText('Pictures you make are kept here').waitFor();
       expect(opened.faults).toEqual([]);
     },
     3 * minute,
+  );
+
+  test(
+    'an edit changes only the part that was painted, by pointer or by keyboard',
+    async () => {
+      const page = await opened.open(server);
+      await page.getByText('STAR_nano').waitFor();
+      const { images } = await opened.star.generate('a photo of two red apples', { seed: 2 });
+      await page.getByText('Edit', { exact: true }).click();
+      await drop(page, 'apples.png', await images[0]!.toPng());
+      await button(page, 'Only a part').click();
+      const canvas = page.getByRole('application');
+      const box = (await canvas.boundingBox())!;
+      const at = (x: number, y: number) => [box.x + x * box.width, box.y + y * box.height] as const;
+      await page.getByLabel('Width of the brush').fill('0.4');
+      await page.mouse.move(...at(0.8, 0.1));
+      await page.mouse.down();
+      await page.mouse.move(...at(0.8, 0.9), { steps: 5 });
+      await page.mouse.up();
+      await expectAccessible(page);
+      await ask(page, 'make the apples green');
+      await page.getByLabel('How much of the picture after is shown').waitFor();
+      await page.getByText('Side by side', { exact: true }).click();
+      const edited = await decodeImage(await fileOf(page.locator('figure img').last()));
+      // Left of the stroke, and of what its soft edge reaches.
+      const columns = (image: RgbImage, to: number) =>
+        Array.from({ length: image.height }, (_, y) => [...image.data.subarray(y * 192, y * 192 + 3 * to)]);
+      expect(columns(edited, 36)).toEqual(columns(images[0]!, 36));
+      expect(columns(edited, 64)).not.toEqual(columns(images[0]!, 64));
+
+      await button(page, 'All of it').click();
+      await button(page, 'Only a part').click();
+      await canvas.focus();
+      for (const key of ['ArrowLeft', 'ArrowUp', 'Space']) await page.keyboard.press(key);
+      const sent = page.waitForRequest(/images\/edits/);
+      await ask(page, 'make the apples green');
+      expect((await sent).postDataBuffer()!.includes('name="mask"')).toBe(true);
+      await page.getByLabel('How much of the picture after is shown').waitFor();
+      expect(opened.faults).toEqual([]);
+    },
+    minute,
   );
 
   test(

@@ -129,6 +129,7 @@ describe('alignment', () => {
       ['below', { ...mode, optimizer: 'muon' }],
       ['beside', mode],
       ['reference', mode],
+      ['reference', { ...mode, loss: 'psnr' }],
     ] as const) {
       const folder = path.join(root, `small-${losses.length}`);
       await cp(plain, folder, { recursive: true });
@@ -140,7 +141,7 @@ describe('alignment', () => {
       losses.push((await align(recipe, path.join(root, `small-run-${losses.length}`))).losses);
     }
     expect(losses.flat().every(Number.isFinite)).toBe(true);
-    const [drawn, likeliest, muon, beside, reference] = losses as [number[], number[], number[], number[], number[]];
+    const [drawn = [], likeliest = [], muon = [], beside = [], reference = [], psnr = []] = losses;
     expect(drawn[0]).not.toBe(likeliest[0]);
     // The first step is taken from the same weights, the second one moves what carries codes.
     expect(likeliest[0]).toBe(muon[0]);
@@ -151,6 +152,9 @@ describe('alignment', () => {
     // A reference is nearer than noise.
     expect(reference[0]).toBeLessThan(beside[0]! / 2);
     expect(reference[2]).not.toBe(reference[0]);
+    // The mean of decibels is no more than the decibels of the mean.
+    expect(psnr[0]).toBeLessThan(10 * Math.log10(reference[0]! + 3e-4));
+    expect(psnr[0]).toBeGreaterThan(-36);
   }, 600_000);
 
   test('is planned with the model’s own decoder', async () => {

@@ -11,7 +11,7 @@ import { captionTokensOf, type DiffusionDecoder, loadProgram, resolutionStep } f
 import { toImages } from '../../tasks/pictures.ts';
 import type { StarModel } from '../../tasks/star-model.ts';
 import type { TensorValue } from '../../tensor/index.ts';
-import { alignmentStage } from '../alignment-loss.ts';
+import { type AlignmentLoss, alignmentStage } from '../alignment-loss.ts';
 import { TrainingError } from '../error.ts';
 import type { TrainingTask, WeightAccess } from '../task.ts';
 import {
@@ -37,6 +37,7 @@ export interface AlignmentSettings {
   readonly density: TimestepDensity;
   readonly latents: LatentChoice;
   readonly dropout: AlignmentDropout;
+  readonly loss: AlignmentLoss;
   readonly seed: number;
 }
 
@@ -80,7 +81,7 @@ export function alignmentTask(
   const { pixelEncoder } = model.folder.star;
   const models = { transformer, pixelEncoder, inputs: decoder.inputs };
   const shapes = { batch, latentSize: resolution / decoder.vae.config.downsampling, captionTokens };
-  const stage = alignmentStage(models, shapes);
+  const stage = alignmentStage(models, { ...shapes, loss: settings.loss });
   const sizes = { resolution, captionTokens };
   const feeds = new AlignmentFeeds(model, decoder, sizes, settings);
   const levels = trainingSigmas(decoder.scheduler);

@@ -8,6 +8,7 @@ import {
   imageTextSchema,
 } from '../../data/sources/options.ts';
 import { fullWorld, nanoWorld, type WorldProfile, worldProfileSchema } from '../../data/world/profile.ts';
+import { alignmentLosses } from '../alignment-loss.ts';
 import { pixelLosses } from '../autoencoder-loss.ts';
 import { decoderSettingsSchema } from '../new-model/decoder-settings.ts';
 import { derivedModelSchema } from '../new-model/derive-model.ts';
@@ -285,6 +286,13 @@ export const alignmentRecipe = recipeSchema({
     .describe(
       'Latents of pictures: drawn from the autoencoder’s Gaussian, as published, or its mode, which is less noise to learn ' +
         'from. Default drawn.',
+    ),
+  loss: z
+    .enum(alignmentLosses)
+    .default('squared')
+    .describe(
+      'How errors of samples are joined: squared, their mean, as published, or psnr, the mean of them in decibels, by ' +
+        'which good pictures count as much as bad ones. Default squared.',
     ),
   conditionDropout: z
     .number()

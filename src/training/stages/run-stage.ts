@@ -173,18 +173,14 @@ async function taskOf(
       });
     }
     case 'alignment': {
-      const { batch, resolution, captionTokens, density, latents, conditionDropout, codesDropout, seed, ...settings } =
-        stages.alignment!;
+      const { conditionDropout, codesDropout, heldOut, ...settings } = stages.alignment!;
+      const { batch, resolution, captionTokens, density, latents, loss, seed } = settings;
       requireDecoder(model.folder);
       const decoder = await openDiffusionDecoder(model);
-      const samples = await alignmentData(
-        stages.alignment!,
-        { heldOut: wholeBatches(settings.heldOut, batch), grid },
-        world,
-      );
+      const samples = await alignmentData(stages.alignment!, { heldOut: wholeBatches(heldOut, batch), grid }, world);
       const dropout = { conditions: conditionDropout, codes: codesDropout };
       return alignmentTask(model, decoder, samples, {
-        ...{ batch, resolution, captionTokens, density, latents, dropout, seed },
+        ...{ batch, resolution, captionTokens, density, latents, dropout, loss, seed },
       });
     }
     case 'instruction': {

@@ -20,6 +20,8 @@ export interface PictureOrder {
 export interface EditOrder extends PictureOrder {
   /** PNG, JPEG or WebP. */
   readonly source: Blob;
+  /** A PNG of its size, transparent where it may change; undefined where all may. */
+  readonly mask: Blob | undefined;
 }
 
 export interface DrawnPicture {

@@ -73,7 +73,9 @@ export class BrowserBackend implements Backend {
   }
 
   edit(order: EditOrder, signal: AbortSignal): AsyncIterable<PictureEvent> {
-    return this.#draw(order, signal, (star, options) => star.edit.stream(order.source, order.prompt, options));
+    return this.#draw(order, signal, (star, options) =>
+      star.edit.stream(order.source, order.prompt, { ...options, mask: order.mask }),
+    );
   }
 
   ask({ turns, seed, settings }: Question, signal: AbortSignal): AsyncIterable<TextEvent> {

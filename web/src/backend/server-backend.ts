@@ -39,6 +39,7 @@ export class ServerBackend implements Backend {
       form.set(name, typeof value === 'string' ? value : JSON.stringify(value));
     }
     form.set('image', order.source, 'picture');
+    if (order.mask) form.set('mask', order.mask, 'mask.png');
     return this.#draw('/v1/images/edits', 'image_edit', { method: 'POST', body: form }, signal);
   }
 

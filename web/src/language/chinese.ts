@@ -73,6 +73,14 @@ export const chinese: Messages = {
   attached: '附带的图片',
   answerCut: '回答达到最大长度而中断；可在设置中调高。',
 
+  region: '只改一部分',
+  regionOther: '换一个部分',
+  regionAll: '整张图片',
+  regionHint: '涂抹可以改动的地方，其余像素保持不变。',
+  regionCanvas: '可以改动的部分：用指针涂抹，或用方向键移动并按空格键',
+  regionBrush: '画笔宽度',
+  regionErase: '橡皮擦',
+
   compare: '对比',
   compareSlider: '滑块',
   compareSide: '并排',
@@ -87,6 +95,8 @@ export const chinese: Messages = {
   reuse: '使用这些设置',
   reuseSeed: '沿用种子',
   download: '下载',
+  downloadPng: 'PNG（含设置）',
+  downloadFailed: (format) => `此浏览器无法保存 ${format}。`,
   star: '加星标',
   unstar: '取消星标',
   delete: '删除',

@@ -77,6 +77,15 @@ export const english = {
   attached: 'Attached pictures',
   answerCut: 'The answer was cut at the longest length; raise it in the settings.',
 
+  // Where an edit may change its picture
+  region: 'Only a part',
+  regionOther: 'Another part',
+  regionAll: 'All of it',
+  regionHint: 'Paint over what may change. The rest stays as it is, to the pixel.',
+  regionCanvas: 'The part that may change: paint with the pointer, or move with the arrow keys and press Space',
+  regionBrush: 'Width of the brush',
+  regionErase: 'Eraser',
+
   // Compare
   compare: 'Compare',
   compareSlider: 'Slider',
@@ -93,6 +102,8 @@ export const english = {
   reuse: 'Use these settings',
   reuseSeed: 'Reuse the seed',
   download: 'Download',
+  downloadPng: 'PNG, with its settings',
+  downloadFailed: (format: string) => `This browser cannot save ${format}.`,
   star: 'Star',
   unstar: 'Remove the star',
   delete: 'Delete',

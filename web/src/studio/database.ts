@@ -17,6 +17,8 @@ export interface HistoryEntry {
   readonly picture: Blob;
   /** The picture that was edited. */
   readonly source: Blob | undefined;
+  /** Where it was to change, as `EditOrder` has it. Entries of older studios have none. */
+  readonly mask?: Blob | undefined;
 }
 
 interface Schema extends DBSchema {

@@ -13,6 +13,8 @@ export class PictureWay {
   preview = $state<'linear' | 'decoder'>('decoder');
   /** What is edited. */
   source = $state.raw<Blob>();
+  /** Where it may change, as `EditOrder` has it. */
+  mask = $state.raw<Blob>();
   jobs = $state.raw<readonly PictureJob[]>([]);
   selected = $state(0);
   readonly seed = new SeedChoice();
@@ -41,7 +43,7 @@ export class PictureWay {
   /** Draws; each picture is told when it is done. */
   async submit(backend: Backend, model: ModelDescription, keep: (entry: HistoryEntry) => void): Promise<void> {
     if (!this.ready) return;
-    const { prompt, source } = this;
+    const { prompt, source, mask } = this;
     const settings = this.settings.chosen;
     // A row of tokens each; OpenAI's field counts those before the last.
     const preview = {
@@ -54,7 +56,7 @@ export class PictureWay {
       this.jobs.map(async (job) => {
         const order = { prompt, seed: job.seed, settings, preview };
         await job.run((signal) =>
-          source ? backend.edit({ ...order, source }, signal) : backend.generate(order, signal),
+          source ? backend.edit({ ...order, source, mask }, signal) : backend.generate(order, signal),
         );
         if (!job.result) return;
         job.entryId = crypto.randomUUID();
@@ -70,6 +72,7 @@ export class PictureWay {
           starred: false,
           picture: job.result.png,
           source,
+          mask,
         });
       }),
     );
@@ -86,6 +89,18 @@ export class PictureWay {
     job.entryId = entry.id;
     this.jobs = [job];
     this.selected = 0;
-    if (entry.source) this.source = entry.source;
+    if (entry.source) this.open(entry.source, entry.mask);
+  }
+
+  /** Puts a picture there to be edited. */
+  open(source: Blob, mask?: Blob): void {
+    this.source = source;
+    this.mask = mask;
+  }
+
+  /** Away from the pictures that were made, to the one that is edited. */
+  clear(): void {
+    this.cancel();
+    this.jobs = [];
   }
 }

@@ -91,13 +91,12 @@ export class Studio {
     way.prompt = entry.prompt;
     way.seed.reuse(entry.seed);
     way.settings.restore(entry.settings);
-    if (entry.source) way.source = entry.source;
+    if (entry.source) way.open(entry.source, entry.mask);
   }
 
   editPicture(picture: Blob): void {
-    this.edit.cancel();
-    this.edit.source = picture;
-    this.edit.jobs = [];
+    this.edit.clear();
+    this.edit.open(picture);
     this.way = 'edit';
   }
 

@@ -1,14 +1,12 @@
-/** A mask as a constraint: where it is opaque, the source's pixels stand in the result, whatever the model drew. */
-import type { AlphaPlane } from '../image/decode.ts';
-import { resizeImage } from '../image/resize.ts';
-import type { RgbImage } from '../image/rgb-image.ts';
-import { invalidRequest } from './error.ts';
+/** A mask as a constraint: where it is opaque, the source's pixels stand in the result, whatever was drawn. */
+import { resizeImage } from './resize.ts';
+import type { RgbImage } from './rgb-image.ts';
 
-/** @throws ServerError `invalid_mask` when the mask has not the source's size */
-export function requireMaskSize(mask: AlphaPlane, source: RgbImage): void {
-  if (mask.width === source.width && mask.height === source.height) return;
-  const sizes = `${mask.width} x ${mask.height}; the first image has ${source.width} x ${source.height}`;
-  throw invalidRequest('invalid_mask', `the mask has ${sizes}; expected the same`, 'mask');
+/** How opaque each pixel is: 0 is transparent, 255 opaque; `[height, width]`. */
+export interface AlphaPlane {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
 }
 
 /**
