@@ -17,5 +17,5 @@ stage understanding # the base learns to read, see and answer; 83 minutes, 1 GB
 stage adapter       # codes so that the base can read them; 7 minutes
 stage generation    # the stack learns to draw on the frozen base; 175 minutes
 stage autoencoder   # pictures of 128 pixels to latents and back, for the diffusion decoder; 18 minutes, 1 GB
-stage alignment     # codes to pictures of 128 pixels, in one step; 60 minutes
+stage alignment     # codes to pictures of 128 pixels, in one step; 90 minutes
 stage instruction   # and to edit; 67 minutes
