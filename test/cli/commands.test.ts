@@ -207,7 +207,7 @@ describe('edit', () => {
     await maskOf(8, 8).toFile(inWork('small.png'));
     const small = await starstack.run([...words, '--mask', 'small.png']);
     expect(small).toMatchObject({ stdout: '', code: 2 });
-    expect(small.stderr).toMatch(/option mask: expected \d+ x \d+ opacities, one a pixel of the picture, got 8 x 8/);
+    expect(small.stderr).toMatch(/option --mask: expected \d+ x \d+ opacities, one a pixel of the picture, got 8 x 8/);
     const opaque = await starstack.run([...words, '--mask', picture]);
     expect(opaque.stderr).toMatch(/expected an image with an alpha channel/);
   });
