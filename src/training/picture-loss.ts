@@ -155,8 +155,17 @@ export function pictureLoss(
   return { loss: add(loss, multiply(said.loss, wordWeight)), reported: { ...reported, ...said.reported } };
 }
 
-/** How much each code is like the targets, `[batch, imageTokens, codes]`; a target's shares sum to 1. */
-function alikeCodes(targets: Tensor, codebook: Tensor, config: StarConfig['pixelEncoder'], distance: number): Tensor {
+/**
+ * How much each code is like the targets `[batch, imageTokens]`: `[batch, imageTokens, codes]`; a target's shares sum to 1.
+ *
+ * @param distance as `CodeSmoothing` has it; a tensor that broadcasts to the shares gives each target its own.
+ */
+export function alikeCodes(
+  targets: Tensor,
+  codebook: Tensor,
+  config: StarConfig['pixelEncoder'],
+  distance: number | Tensor,
+): Tensor {
   const all = codeEmbeddings(arange(config.codebookSize), codebook, config);
   const own = codeEmbeddings(targets, codebook, config);
   // −|own − each|² but for |own|², which is the same for all codes.

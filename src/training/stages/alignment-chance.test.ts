@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { sampleConditions, sampleNoise, sampleNumber, sampleSigma, trainingSigmas } from './alignment-chance.ts';
+import {
+  sampleConditions,
+  sampleMisreading,
+  sampleNoise,
+  sampleNumber,
+  sampleSigma,
+  trainingSigmas,
+} from './alignment-chance.ts';
 
 const numbers = Array.from({ length: 20_000 }, (_, index) => index);
 const shareOf = (holds: (number: number) => boolean) => numbers.filter(holds).length / numbers.length;
@@ -85,6 +92,16 @@ describe('dropout', () => {
     const draw = (number: number) => sampleConditions(none, both, 7, number);
     expect(shareOf((number) => draw(number).caption && draw(number).codes)).toBe(1);
   });
+});
+
+test('a sample’s codes are misread by a distance of its own, evenly up to the most, and the same again', () => {
+  const distances = numbers.map((number) => sampleMisreading(0.4, 9, number).distance);
+  expect(Math.min(...distances)).toBeGreaterThan(0);
+  expect(Math.max(...distances)).toBeLessThanOrEqual(0.4);
+  expect(Math.abs(shareOf((number) => distances[number]! < 0.1) - 0.25)).toBeLessThan(0.012);
+  const chances = (number: number) => [0, 1, 2].map(sampleMisreading(0.4, 9, number).chance);
+  expect(new Set([...chances(3), ...chances(4)]).size).toBe(6);
+  expect(chances(3)).toEqual(chances(3));
 });
 
 test('a sample has its own Gaussian numbers for each use, and the same again', () => {

@@ -8,6 +8,7 @@ import { noiseSchedule } from '../../models/lumina2/scheduler.ts';
 import type { SchedulerConfig } from '../../models/lumina2/scheduler-config.ts';
 import { latentNoise } from '../../models/lumina2/vae-programs.ts';
 import { normal, uniform } from '../../tensor/random.ts';
+import type { Misreading } from './misread-codes.ts';
 
 /**
  * How often each place in the schedule is drawn: all alike, or a normal number of this mean and deviation through the
@@ -32,10 +33,12 @@ export interface ToldConditions {
   readonly source: boolean;
 }
 
-const streams = { dropout: 341, timestep: 342 } as const;
+const streams = { dropout: 341, timestep: 342, misreading: 343 } as const;
 
 /** First streams of Gaussian numbers, one stream a sample: far above those of everything else, and of one another. */
 const noiseStreams = { latents: 2 ** 40, source: 2 * 2 ** 40, noise: 3 * 2 ** 40 } as const;
+/** As them, of the places' numbers. */
+const placeStream = 4 * 2 ** 40;
 
 /** @param edits whether the sample has a source: edits and drawings of one number are told apart. */
 export function sampleNumber(index: number, edits: boolean): number {
@@ -73,6 +76,14 @@ export function sampleConditions(
     caption: p >= 2 * conditions,
     codes: picture.codes && !(codes > 0 && p <= codes),
     source: picture.source && !(p >= conditions && p < 3 * conditions),
+  };
+}
+
+/** How a sample's codes are misread: each sample by a distance of its own, evenly drawn up to `most`. */
+export function sampleMisreading(most: number, seed: number, number: number): Misreading {
+  return {
+    distance: most * (1 - uniform(seed, streams.misreading, number)),
+    chance: (place) => uniform(seed, placeStream + number, place),
   };
 }
 

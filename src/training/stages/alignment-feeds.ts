@@ -20,9 +20,10 @@ import {
 import type { StarModel } from '../../tasks/star-model.ts';
 import { float32, int64 } from '../../tasks/token-loop.ts';
 import { compile, input, type Tensor, type TensorValue } from '../../tensor/index.ts';
-import { sampleNoise, sampleNumber, type ToldConditions } from './alignment-chance.ts';
+import { sampleMisreading, sampleNoise, sampleNumber, type ToldConditions } from './alignment-chance.ts';
 import type { CaptionedPicture } from './generation-task.ts';
 import type { EditedPicture } from './instruction-task.ts';
+import { MisreadCodes } from './misread-codes.ts';
 import { PictureCodes } from './picture-codes.ts';
 
 export type AlignmentSample = EditedPicture | CaptionedPicture;
@@ -41,6 +42,8 @@ export type LatentChoice = 'drawn' | 'mode';
 export interface LatentChance {
   readonly seed: number;
   readonly latents: LatentChoice;
+  /** Largest distance by which codes of edits are misread, as `Misreading` has it; 0: they are the tokenizer's. */
+  readonly misreading: number;
 }
 
 /** Programs load when first used, and stay. */
@@ -50,6 +53,7 @@ export class AlignmentFeeds {
   readonly #sizes: DiffusionSizes;
   readonly #chance: LatentChance;
   readonly #codes: PictureCodes;
+  readonly #misread: MisreadCodes;
   readonly #sessions = new SessionCache();
 
   constructor(model: StarModel, decoder: DiffusionDecoder, sizes: DiffusionSizes, chance: LatentChance) {
@@ -58,6 +62,7 @@ export class AlignmentFeeds {
     this.#sizes = sizes;
     this.#chance = chance;
     this.#codes = new PictureCodes(model);
+    this.#misread = new MisreadCodes(model);
   }
 
   /** What the stage reads, for a batch of these samples. */
@@ -133,7 +138,7 @@ export class AlignmentFeeds {
     };
     const rows = shown.flatMap(({ told }, row) => (told.codes ? [row] : []));
     if (rows.length === 0) return all;
-    const codes = await this.#codes.of(rows.map((row) => shown[row]!.sample.image));
+    const codes = await this.#codesOf(rows.map((row) => shown[row]!.sample));
     const session = await this.#sessions.get('told of codes', () => this.#loadTold());
     const results = await session.run({ codes: int64([rows.length, numTokens], codes.flat()) });
     for (const [name, { data, shape }] of Object.entries(all)) {
@@ -144,6 +149,19 @@ export class AlignmentFeeds {
       });
     }
     return all;
+  }
+
+  /** Codes of the samples' pictures, `[samples][places]`; an edit's as one may have drawn them. */
+  async #codesOf(samples: readonly AlignmentSample[]): Promise<readonly (readonly number[])[]> {
+    const { seed, misreading } = this.#chance;
+    const codes = await this.#codes.of(samples.map(({ image }) => image));
+    const edits = samples.flatMap((sample, at) => (misreading > 0 && 'source' in sample ? [at] : []));
+    const misread = await this.#misread.of(
+      edits.map((at) => codes[at]!),
+      edits.map((at) => sampleMisreading(misreading, seed, sampleNumber(samples[at]!.index, true))),
+    );
+    for (const [row, at] of edits.entries()) codes[at] = misread[row]!;
+    return codes;
   }
 
   #loadTold(): Promise<Session> {

@@ -107,6 +107,9 @@ describe('alignment', () => {
     await expect(run(folder, { resolution: 24 })).rejects.toThrow(
       /resolution: expected a multiple of 16 up to 256, got 24/,
     );
+    await expect(run(folder, { misreading: 0.3 })).rejects.toThrow(
+      /misreading is 0\.3: expected 0 for a decoder that sees no codes beside a source/,
+    );
     await expect(run(folder, { captionTokens: 64 })).rejects.toThrow(/captionTokens is 64: expected at most 63/);
     const config = path.join(folder, 'STAR_tiny.json');
     const { pixel_decoder: _, ...rest } = JSON.parse(await readFile(config, 'utf8'));
@@ -129,7 +132,9 @@ describe('alignment', () => {
       ['below', { ...mode, optimizer: 'muon' }],
       ['beside', mode],
       ['reference', mode],
-      ['reference', { ...mode, loss: 'psnr' }],
+      ['reference', { ...mode, steps: 1, loss: 'psnr' }],
+      ['reference', { ...mode, steps: 1, misreading: 0.3 }],
+      ['reference', { ...mode, steps: 1, misreading: 1e-9 }],
     ] as const) {
       const folder = path.join(root, `small-${losses.length}`);
       await cp(plain, folder, { recursive: true });
@@ -141,7 +146,8 @@ describe('alignment', () => {
       losses.push((await align(recipe, path.join(root, `small-run-${losses.length}`))).losses);
     }
     expect(losses.flat().every(Number.isFinite)).toBe(true);
-    const [drawn = [], likeliest = [], muon = [], beside = [], reference = [], psnr = []] = losses;
+    const [drawn = [], likeliest = [], muon = [], beside = [], reference = [], psnr = [], misread = [], read = []] =
+      losses;
     expect(drawn[0]).not.toBe(likeliest[0]);
     // The first step is taken from the same weights, the second one moves what carries codes.
     expect(likeliest[0]).toBe(muon[0]);
@@ -152,6 +158,9 @@ describe('alignment', () => {
     // A reference is nearer than noise.
     expect(reference[0]).toBeLessThan(beside[0]! / 2);
     expect(reference[2]).not.toBe(reference[0]);
+    // An edit's codes are others then.
+    expect(misread[0]).not.toBe(reference[0]);
+    expect(read[0]).toBe(reference[0]);
     // The mean of decibels is no more than the decibels of the mean.
     expect(psnr[0]).toBeLessThan(10 * Math.log10(reference[0]! + 3e-4));
     expect(psnr[0]).toBeGreaterThan(-36);

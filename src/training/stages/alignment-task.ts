@@ -38,6 +38,8 @@ export interface AlignmentSettings {
   readonly latents: LatentChoice;
   readonly dropout: AlignmentDropout;
   readonly loss: AlignmentLoss;
+  /** Largest distance by which edits' codes are misread, as `Misreading` has it. 0: never. */
+  readonly misreading: number;
   readonly seed: number;
 }
 
@@ -76,6 +78,10 @@ export function alignmentTask(
   const mostTokens = transformer.ropePositions[0] - 1;
   if (captionTokens > mostTokens) {
     const message = `alignment: captionTokens is ${captionTokens}: expected at most ${mostTokens}`;
+    throw new TrainingError('training_option_invalid', message);
+  }
+  if (settings.misreading > 0 && !toldPicture(decoder, true).codes) {
+    const message = `alignment: misreading is ${settings.misreading}: expected 0 for a decoder that sees no codes beside a source`;
     throw new TrainingError('training_option_invalid', message);
   }
   const { pixelEncoder } = model.folder.star;

@@ -21,6 +21,11 @@ describe('a recipe is refused', () => {
   test.each([
     ['alignment', ['edits=17'], 'edits: expected 0 to the batch, 12, got 17'],
     ['alignment', ['edits=0'], 'plans: expected 0 where edits is 0: plans tell edits, got 0.9'],
+    [
+      'alignment',
+      ['edits=0', 'plans=0', 'misreading=0.1'],
+      'misreading: expected 0 where edits is 0: codes of edits are misread, got 0.1',
+    ],
     ['alignment', ['edits=0', 'plans=0', editData], 'edits: expected at least 1 where there is editData, got 0'],
     ['alignment', ['plans=0', data], 'editData: is missing: expected both data and editData, or neither'],
     ['alignment', ['plans=0', editData], 'data: is missing: expected both data and editData, or neither'],

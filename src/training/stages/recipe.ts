@@ -305,14 +305,23 @@ export const alignmentRecipe = recipeSchema({
   codesDropout: share
     .default(0.05)
     .describe('Share of samples without codes; where it is u, captions are dropped along with them. Default 0.05.'),
+  misreading: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe(
+      'Codes of edits are shown as others that look alike, since a model that edits does not draw the very codes of what ' +
+        'stays: each sample’s codes are drawn as smoothing spreads targets, by a distance up to this. Default 0: never.',
+    ),
   heldOut: whole(1).default(32).describe('Held-out samples that previews measure. Default 32.'),
   captions: captionMix,
 }).superRefine(
   refuseEach(function* (recipe) {
-    const { editData, edits, batch, plans } = recipe;
+    const { editData, edits, batch, plans, misreading } = recipe;
     if (edits > batch) yield ['edits', `expected 0 to the batch, ${batch}`];
     if (edits === 0 && editData) yield ['edits', 'expected at least 1 where there is editData'];
     if (edits === 0 && plans > 0) yield ['plans', 'expected 0 where edits is 0: plans tell edits'];
+    if (edits === 0 && misreading > 0) yield ['misreading', 'expected 0 where edits is 0: codes of edits are misread'];
     if (edits > 0) yield* bothOrNeither(recipe);
     yield* worldOnly(recipe);
   }),

@@ -174,13 +174,13 @@ async function taskOf(
     }
     case 'alignment': {
       const { conditionDropout, codesDropout, heldOut, ...settings } = stages.alignment!;
-      const { batch, resolution, captionTokens, density, latents, loss, seed } = settings;
+      const { batch, resolution, captionTokens, density, latents, loss, misreading, seed } = settings;
       requireDecoder(model.folder);
       const decoder = await openDiffusionDecoder(model);
       const samples = await alignmentData(stages.alignment!, { heldOut: wholeBatches(heldOut, batch), grid }, world);
       const dropout = { conditions: conditionDropout, codes: codesDropout };
       return alignmentTask(model, decoder, samples, {
-        ...{ batch, resolution, captionTokens, density, latents, dropout, loss, seed },
+        ...{ batch, resolution, captionTokens, density, latents, dropout, loss, misreading, seed },
       });
     }
     case 'instruction': {
