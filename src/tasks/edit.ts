@@ -96,7 +96,7 @@ async function* thinkOf(
     { type: 'text', text: instruction },
   ] as const;
   const { prompt } = await conversationPrompt(model, [{ role: 'user', content }]);
-  return yield* think(model, prompt, options, options.seed);
+  return yield* think(model, prompt, options, { task: 'edit', seed: options.seed });
 }
 
 /** The rows of an edit: VQ block, semantic block, instruction. */

@@ -39,7 +39,9 @@ async function* drawText(
   const { chat, folder } = model;
   const started = performance.now();
   const asked = () => picturePrompt(model, encodeChat(chat, [{ role: 'user', content: text }]), []);
-  const thought = options.reasoning ? yield* think(model, asked(), options, options.seed) : undefined;
+  const thought = options.reasoning
+    ? yield* think(model, asked(), options, { task: 'generate', seed: options.seed })
+    : undefined;
   const guided =
     thought === undefined
       ? { ...buildGenerationPrompt(chat, text), answerPrompt: undefined }

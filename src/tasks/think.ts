@@ -25,19 +25,19 @@ export function thinksApart({ reasoning, reasoningTemperature }: ThoughtOptions)
 
 /**
  * The base's answer to a prompt of `promptTokens` places.
- * @param seed of the picture that is to follow; the thought's chances are apart from the picture's
+ * @param follows the picture that is to follow: the task that errors name, and the seed, from which the thought's chances are apart
  */
 export async function* think(
   model: LoadedModel,
   prompt: EnginePrompt,
   options: ThoughtOptions,
-  seed: number,
+  follows: { readonly task: 'generate' | 'edit'; readonly seed: number },
 ): AsyncGenerator<PictureEvent, Thought, void> {
   const { generation, qwen } = model.folder;
   const repetitionPenalty = options.repetitionPenalty ?? generation.repetitionPenalty;
   const temperature = options.reasoningTemperature;
   const answer = answerPrompt(model, prompt, {
-    seed,
+    ...follows,
     stream: thoughtStream,
     sampling: samplingOf({ temperature, topK: 0, topP: 1, repetitionPenalty }, qwen.text.vocabSize),
     maxNewTokens: options.reasoningMaxTokens,

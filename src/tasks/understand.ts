@@ -46,6 +46,7 @@ export async function* converse(
   const answer = yield* answerPrompt(model, prompt, {
     seed: chooseSeed(resolved.seed, 1),
     sampling: textSampling(resolved, generation, qwen.text.vocabSize),
+    task: 'understand',
     maxNewTokens: resolved.maxNewTokens,
     signal: resolved.signal,
     onAbort: resolved.onAbort,
@@ -67,6 +68,8 @@ function requireQuestion(messages: readonly ConversationMessage[]): void {
 }
 
 export interface AnswerSettings {
+  /** That errors name. */
+  readonly task: string;
   readonly seed: number;
   /** Of chance. Default 0. */
   readonly stream?: number;
@@ -84,9 +87,9 @@ export async function* answerPrompt(
   settings: AnswerSettings,
 ): AsyncGenerator<TextEvent, TextAnswer, void> {
   const { generation, qwen } = model.folder;
-  const { signal, promptTokens, maxNewTokens } = settings;
-  requireContext(model, 'understand', promptTokens, maxNewTokens);
-  if (signal?.aborted && settings.onAbort === 'throw') throw new AbortedError('understand', signal.reason);
+  const { task, signal, promptTokens, maxNewTokens } = settings;
+  requireContext(model, task, promptTokens, maxNewTokens);
+  if (signal?.aborted && settings.onAbort === 'throw') throw new AbortedError(task, signal.reason);
   yield { type: 'text-start', promptTokens };
   const beforeLoad = performance.now();
   const engine = await model.session('engine');
@@ -118,7 +121,7 @@ export async function* answerPrompt(
     }
     if (chunk.finished) finishReason = 'stop';
     else if (signal?.aborted) {
-      if (settings.onAbort === 'throw') throw new AbortedError('understand', signal.reason);
+      if (settings.onAbort === 'throw') throw new AbortedError(task, signal.reason);
       finishReason = 'aborted';
       break;
     }

@@ -56,6 +56,7 @@ export async function embedPrompt({ model }: CheckContext, prompt: EnginePrompt)
 /** What the base answers to a prompt. */
 export async function answerGreedily({ model }: CheckContext, prompt: EnginePrompt, maxNewTokens: number) {
   const answer = answerPrompt(model, prompt, {
+    task: 'verify',
     seed: 0,
     sampling: samplingOf(greedy, model.folder.qwen.text.vocabSize),
     maxNewTokens,
