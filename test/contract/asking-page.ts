@@ -32,11 +32,26 @@ export type BrowserCommand = (
 ) => Promise<readonly [string, ...string[]]> | readonly [string, ...string[]];
 
 export interface AskingPageOptions {
+  /** Folder of a site whose first page asks. */
   readonly site: string;
   readonly command: BrowserCommand;
 }
 
-export async function askingPage({ site, command }: AskingPageOptions): Promise<Platform> {
+/** A page that asks, and what it is given to do. */
+export interface AskingPage extends AsyncDisposable {
+  readonly place: (name: string, args: readonly unknown[]) => Promise<unknown>;
+}
+
+/** As a platform of the contract. */
+export async function askingPlatform(options: AskingPageOptions): Promise<Platform> {
+  const page = await askingPage(options);
+  return {
+    run: ((name, ...args) => page.place(name, args)) as Run,
+    [Symbol.asyncDispose]: () => page[Symbol.asyncDispose](),
+  };
+}
+
+export async function askingPage({ site, command }: AskingPageOptions): Promise<AskingPage> {
   const orders = new OrderDesk();
   const server = await serveFolder(site, isolationHeaders, (request, response) => orders.serve(request, response));
   const profile = await mkdtemp(path.join(tmpdir(), 'starstack-browser-'));
@@ -46,7 +61,7 @@ export async function askingPage({ site, command }: AskingPageOptions): Promise<
   browser.once('error', (error) => orders.fail(error));
   browser.once('exit', (code) => orders.fail(new Error(`${program} ended with ${code}`)));
   return {
-    run: ((name, ...args) => orders.place(name, args)) as Run,
+    place: (name, args) => orders.place(name, args),
     async [Symbol.asyncDispose]() {
       if (browser.pid !== undefined && browser.exitCode === null) {
         const ended = new Promise((resolve) => browser.once('exit', resolve));

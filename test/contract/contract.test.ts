@@ -5,7 +5,7 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BrowserProgram, chromiumPath, firefox, miniBrowser, noChromium } from '../browsers.ts';
-import { askingPage, type BrowserCommand, firefoxCommand, miniBrowserCommand } from './asking-page.ts';
+import { askingPlatform, type BrowserCommand, firefoxCommand, miniBrowserCommand } from './asking-page.ts';
 import { browserPlatform, buildSite, cutCheckpoint, nodePlatform, type Platform } from './platforms.ts';
 import type { Drawn, OpenOptions, Pixels } from './scenarios.ts';
 
@@ -82,7 +82,7 @@ const inBrowser = (isolated: boolean, webgpu: boolean) => ({
 /** Another browser, with two threads of wasm. */
 const inOther = (command: () => BrowserCommand, { missing }: BrowserProgram) => ({
   ...inBrowser(true, false),
-  start: () => askingPage({ site: path.join(work, 'site'), command: command() }),
+  start: () => askingPlatform({ site: path.join(work, 'site'), command: command() }),
   skip: missing,
   options: { device: 'cpu', threads: 2 } as const,
   chosen: 'cpu' as const,

@@ -20,13 +20,17 @@ const read = (stage: string, changes: readonly string[]) =>
 describe('a recipe is refused', () => {
   test.each([
     ['alignment', ['edits=17'], 'edits: expected 0 to the batch, 12, got 17'],
-    ['alignment', ['edits=0'], 'plans: expected 0 where edits is 0: plans tell edits, got 0.9'],
+    ['alignment', ['edits=0', 'misreading=0'], 'plans: expected 0 where edits is 0: plans tell edits, got 0.9'],
     [
       'alignment',
-      ['edits=0', 'plans=0', 'misreading=0.1'],
-      'misreading: expected 0 where edits is 0: codes of edits are misread, got 0.1',
+      ['edits=0', 'plans=0'],
+      'misreading: expected 0 where edits is 0: codes of edits are misread, got 0.3',
     ],
-    ['alignment', ['edits=0', 'plans=0', editData], 'edits: expected at least 1 where there is editData, got 0'],
+    [
+      'alignment',
+      ['edits=0', 'plans=0', 'misreading=0', editData],
+      'edits: expected at least 1 where there is editData, got 0',
+    ],
     ['alignment', ['plans=0', data], 'editData: is missing: expected both data and editData, or neither'],
     ['alignment', ['plans=0', editData], 'data: is missing: expected both data and editData, or neither'],
     ['alignment', [data, editData], 'plans: expected 0 with data of your own: plans tell edits of the closed world'],
@@ -39,7 +43,7 @@ describe('a recipe is refused', () => {
   });
 
   test('and taken where they go together', async () => {
-    const { stages } = await read('alignment', ['edits=0', 'plans=0']);
+    const { stages } = await read('alignment', ['edits=0', 'plans=0', 'misreading=0']);
     expect(stages.alignment).toMatchObject({ edits: 0, plans: 0 });
     await read('alignment', ['plans=0', data, editData]);
     await read('instruction', ['plans=0', 'wordWeight=0', data, editData]);
