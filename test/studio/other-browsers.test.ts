@@ -1,5 +1,5 @@
 /**
- * The studio without a server in Firefox and in WebKit: draws, edits a part, asks, and finds all of it again after a reload.
+ * The studio without a server in Firefox and in WebKit: draws, edits, asks, and finds the conversation again after a reload.
  * Nothing drives these browsers, so the page itself asks what to do: its first lines are a script that fetches it.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,7 +22,7 @@ const faults = [];
 addEventListener('error', ({ message }) => faults.push(message));
 addEventListener('unhandledrejection', ({ reason }) => faults.push(String(reason)));
 const until = async (what, find) => {
-  for (const end = Date.now() + 100_000; Date.now() < end; await new Promise((done) => setTimeout(done, 50))) {
+  for (const end = Date.now() + 60_000; Date.now() < end; await new Promise((done) => setTimeout(done, 50))) {
     const found = find();
     if (found) return found;
   }
@@ -49,6 +49,7 @@ const walk = {
     const key = { key: 'Enter', ctrlKey: true, bubbles: true, cancelable: true };
     document.querySelector('#prompt').dispatchEvent(new KeyboardEvent('keydown', key));
   },
+  choose: async (name) => (await until('choice ' + name, () => document.querySelector('.composer [type=radio][value=' + name + ']'))).click(),
   picture: async () => {
     const image = await until('a finished picture', () => document.querySelector('figure[data-phase=done] img'));
     const bytes = new Uint8Array(await (await fetch(image.src)).arrayBuffer());
@@ -114,13 +115,14 @@ describe.skipIf(browsers.every(({ program }) => program.missing !== undefined))(
 
           await does('press', 'Edit this');
           await does('ask', 'make the apples green');
-          await does('see', 'figure[data-phase=done] input[type=range]');
+          await does('see', 'input[aria-label="How much of the picture after is shown"]');
           await does('press', 'Ask about it');
           await does('ask', 'What is in the picture?');
           const answer = await does('see', 'li.assistant:not(:has(.caret)) p');
           expect(String(answer).trim().length).toBeGreaterThan(0);
 
           await does('reload');
+          await does('choose', 'ask');
           await does('text', 'What is in the picture?');
           await does('text', String(answer).trim());
           expect(await does('faults')).toEqual([]);
