@@ -140,9 +140,5 @@ export function firefoxCommand(program: string): BrowserCommand {
 
 /** @param display `xvfb-run`, since it has no way to run without a window */
 export function miniBrowserCommand(program: string, display: string): BrowserCommand {
-  // Not --private, in which WebKit keeps no Blob in a database; what it writes goes into its profile.
-  return (profile) => {
-    const places = ['XDG_DATA_HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME'].map((name) => `${name}=${profile}`);
-    return ['env', ...places, display, '--auto-servernum', program];
-  };
+  return () => [display, '--auto-servernum', program, '--private'];
 }

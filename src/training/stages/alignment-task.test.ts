@@ -132,9 +132,7 @@ describe('alignment', () => {
       ['below', { ...mode, optimizer: 'muon' }],
       ['beside', mode],
       ['reference', mode],
-      ['reference', { ...mode, steps: 1, loss: 'psnr' }],
       ['reference', { ...mode, steps: 1, misreading: 0.3 }],
-      ['reference', { ...mode, steps: 1, misreading: 1e-9 }],
     ] as const) {
       const folder = path.join(root, `small-${losses.length}`);
       await cp(plain, folder, { recursive: true });
@@ -146,8 +144,7 @@ describe('alignment', () => {
       losses.push((await align(recipe, path.join(root, `small-run-${losses.length}`))).losses);
     }
     expect(losses.flat().every(Number.isFinite)).toBe(true);
-    const [drawn = [], likeliest = [], muon = [], beside = [], reference = [], psnr = [], misread = [], read = []] =
-      losses;
+    const [drawn = [], likeliest = [], muon = [], beside = [], reference = [], misread = []] = losses;
     expect(drawn[0]).not.toBe(likeliest[0]);
     // The first step is taken from the same weights, the second one moves what carries codes.
     expect(likeliest[0]).toBe(muon[0]);
@@ -160,10 +157,6 @@ describe('alignment', () => {
     expect(reference[2]).not.toBe(reference[0]);
     // An edit's codes are others then.
     expect(misread[0]).not.toBe(reference[0]);
-    expect(read[0]).toBe(reference[0]);
-    // The mean of decibels is no more than the decibels of the mean.
-    expect(psnr[0]).toBeLessThan(10 * Math.log10(reference[0]! + 3e-4));
-    expect(psnr[0]).toBeGreaterThan(-36);
   }, 600_000);
 
   test('is planned with the model’s own decoder', async () => {
