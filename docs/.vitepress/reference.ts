@@ -128,11 +128,11 @@ function recipePage(): string[] {
   ];
 }
 
-function commandsPage(): string[] {
+async function commandsPage(): Promise<string[]> {
   return [
     '# Every command and option',
     'What `--help` says. [The command line](../cli.md) shows the commands at work.',
-    ...createProgram().commands.flatMap((command) => [
+    ...(await createProgram()).commands.flatMap((command) => [
       `## ${command.name()}`,
       `\`\`\`text\n${command.configureHelp({ helpWidth: 70 }).helpInformation().trimEnd()}\n\`\`\``,
     ]),
@@ -189,7 +189,7 @@ await mkdir(folder, { recursive: true });
 for (const [name, parts] of Object.entries({
   options: optionsPage(),
   recipe: recipePage(),
-  commands: commandsPage(),
+  commands: await commandsPage(),
 })) {
   await writeFile(path.join(folder, `${name}.md`), `${parts.filter((part) => part !== '').join('\n\n')}\n`);
 }

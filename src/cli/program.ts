@@ -1,36 +1,29 @@
 /** The commands of `starstack`, and what becomes of their errors. */
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
-import { compareCommand } from './compare.ts';
-import { editCommand } from './edit.ts';
-import { evaluateCommand } from './evaluate.ts';
 import { exitCodes, reportFailure, UsageError } from './failure.ts';
-import { generateCommand } from './generate.ts';
-import { inspectCommand } from './inspect.ts';
-import { manifestCommand } from './manifest.ts';
-import { serveCommand } from './serve.ts';
 import { requireShortCommandLine } from './text-argument.ts';
-import { tokenizeCommand } from './tokenize.ts';
-import { trainCommand } from './train.ts';
-import { understandCommand } from './understand.ts';
-import { verifyCommand } from './verify.ts';
 
-const commands = () => [
-  understandCommand(),
-  generateCommand(),
-  editCommand(),
-  serveCommand(),
-  trainCommand(),
-  tokenizeCommand(),
-  evaluateCommand(),
-  compareCommand(),
-  inspectCommand(),
-  manifestCommand(),
-  verifyCommand(),
-];
+/** In the order of the help. Each loads what it needs, which is most of a short run's time. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  understand: async () => (await import('./understand.ts')).understandCommand(),
+  generate: async () => (await import('./generate.ts')).generateCommand(),
+  edit: async () => (await import('./edit.ts')).editCommand(),
+  serve: async () => (await import('./serve.ts')).serveCommand(),
+  train: async () => (await import('./train.ts')).trainCommand(),
+  tokenize: async () => (await import('./tokenize.ts')).tokenizeCommand(),
+  evaluate: async () => (await import('./evaluate.ts')).evaluateCommand(),
+  compare: async () => (await import('./compare.ts')).compareCommand(),
+  inspect: async () => (await import('./inspect.ts')).inspectCommand(),
+  manifest: async () => (await import('./manifest.ts')).manifestCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+};
 
-/** The whole command line; parsing it runs a command. */
-export function createProgram(): Command {
+/**
+ * The command line; parsing it runs a command.
+ * @param only the command that it is to have, where it is one's name; default all
+ */
+export async function createProgram(only?: string): Promise<Command> {
   const program = new Command('starstack')
     .description('STAR: one model that understands, generates and edits images.')
     .version(packageVersion(), '-V, --version', 'print the version')
@@ -41,7 +34,11 @@ export function createProgram(): Command {
     // Errors are told by `reportFailure`, in one line.
     .configureOutput({ outputError: () => {} })
     .exitOverride();
-  for (const command of commands()) program.addCommand(command.copyInheritedSettings(program));
+  const names = Object.keys(commands);
+  const made = names.includes(only ?? '') ? [only!] : names;
+  for (const load of made.map((name) => commands[name]!)) {
+    program.addCommand((await load()).copyInheritedSettings(program));
+  }
   return program;
 }
 
@@ -56,7 +53,7 @@ export async function run(given: readonly string[]): Promise<number> {
   // Asked before parsing: a command line that cannot be parsed must still be answered in the form that was asked for.
   const options = words.includes('--') ? words.slice(0, words.indexOf('--')) : words;
   const report = { json: options.includes('--json'), debug: options.includes('--debug') };
-  const program = createProgram();
+  const program = await createProgram(words[0]);
   const command = program.commands.find((each) => each.name() === words[0]);
   const name = command ? `starstack ${command.name()}` : 'starstack';
   try {
