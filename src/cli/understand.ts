@@ -33,6 +33,7 @@ export function understandCommand(): Command {
     { flags: '--top-p <p>', number: true, fallback },
     { flags: '--temperature <t>', number: true, fallback },
     { flags: '--repetition-penalty <x>', number: true, fallback },
+    { flags: '--stop <text...>' },
   ]);
   return addRuntimeOptions(command).action(understand);
 }

@@ -19,7 +19,7 @@ const message = z.strictObject({
   name: z.string().max(64).optional(),
 });
 
-const { maxNewTokens, temperature, topP, topK, repetitionPenalty, seed } = understandOptionsSchema.shape;
+const { maxNewTokens, temperature, topP, topK, repetitionPenalty, seed, stop } = understandOptionsSchema.shape;
 const limit = maxNewTokens.unwrap().optional();
 
 export const chatRequestSchema = z.strictObject({
@@ -36,6 +36,7 @@ export const chatRequestSchema = z.strictObject({
   top_k: topK.describe('Not in OpenAI’s API. Default: the same.'),
   repetition_penalty: repetitionPenalty.describe('Not in OpenAI’s API. Default: the same.'),
   seed: seed.describe('Default: random.'),
+  stop,
   stream: z.boolean().default(false).describe('Answer as server-sent events. Default false.'),
   stream_options: z
     .strictObject({ include_usage: z.boolean().default(false), include_obfuscation: z.literal(false).optional() })
@@ -72,6 +73,7 @@ export function chatOptions(request: ChatRequest): UnderstandOptions {
     top_k,
     repetition_penalty,
     seed,
+    stop,
   } = request;
   if (newer !== undefined && older !== undefined && newer !== older) {
     throw invalidRequest('invalid_value', 'max_tokens: differs from max_completion_tokens; give one', 'max_tokens');
@@ -83,6 +85,7 @@ export function chatOptions(request: ChatRequest): UnderstandOptions {
     topK: top_k,
     repetitionPenalty: repetition_penalty,
     seed,
+    stop,
   };
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -21,6 +21,7 @@ const topP = z
   .gt(0)
   .max(1)
   .describe('Draw among the likeliest tokens whose probabilities reach p; 1 keeps all.');
+const stopText = z.string().min(1).max(256);
 const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, 'expected an AbortSignal').optional();
 const onAbort = z
   .enum(['throw', 'keep'])
@@ -152,6 +153,10 @@ export const understandOptionsSchema = z.strictObject({
   topK: topK.optional(),
   topP: topP.optional(),
   repetitionPenalty: z.number().positive().max(100).optional().describe('Above 1 repeats less; 1 is off.'),
+  stop: z
+    .union([stopText.transform((text) => [text]), z.array(stopText).max(4)])
+    .default([])
+    .describe('Texts, four at most, before which the answer ends. Default none.'),
   signal,
   onAbort,
 });

@@ -15,6 +15,7 @@ import {
 } from './options.ts';
 import { encodeSemantic, publishedMaxPixels, type SemanticPicture } from './pictures.ts';
 import { chooseSeed } from './seed.ts';
+import { StopTexts } from './stop-texts.ts';
 import { type EnginePrompt, float32, runTokens } from './token-loop.ts';
 
 /** One part of a message: text or a picture. */
@@ -48,6 +49,7 @@ export async function* converse(
     sampling: textSampling(resolved, generation, qwen.text.vocabSize),
     task: 'understand',
     maxNewTokens: resolved.maxNewTokens,
+    stop: resolved.stop,
     signal: resolved.signal,
     onAbort: resolved.onAbort,
     promptTokens: tokens,
@@ -75,12 +77,14 @@ export interface AnswerSettings {
   readonly stream?: number;
   readonly sampling: Sampling;
   readonly maxNewTokens: number;
+  /** Texts before which the answer ends. Default none. */
+  readonly stop?: readonly string[];
   readonly promptTokens: number;
   readonly signal: AbortSignal | undefined;
   readonly onAbort: 'throw' | 'keep';
 }
 
-/** Draws text after a prompt until an end token or the limit; special tokens are left out of the text. */
+/** Draws text after a prompt until an end token, a stop text or the limit; special tokens are left out of the text. */
 export async function* answerPrompt(
   model: LoadedModel,
   prompt: EnginePrompt,
@@ -111,22 +115,27 @@ export async function* answerPrompt(
     chunk: chunkTurns,
     stopTokens: generation.endTokens,
   };
+  const stops = new StopTexts(settings.stop ?? []);
   for await (const chunk of runTokens(model, engine, run)) {
     firstToken ??= performance.now();
     for (const [id] of chunk.tokens as [number][]) {
       tokenIds.push(id);
-      const delta = decoder.push(id);
+      const delta = stops.push(decoder.push(id));
       text += delta;
       yield { type: 'token-delta', tokenId: id, text: delta };
+      if (stops.met) break;
     }
-    if (chunk.finished) finishReason = 'stop';
-    else if (signal?.aborted) {
+    if (chunk.finished || stops.met) {
+      finishReason = 'stop';
+      break;
+    }
+    if (signal?.aborted) {
       if (settings.onAbort === 'throw') throw new AbortedError(task, signal.reason);
       finishReason = 'aborted';
       break;
     }
   }
-  text += decoder.flush();
+  text += stops.push(decoder.flush()) + stops.flush();
   const ended = performance.now();
   return {
     answer: text,

@@ -225,6 +225,25 @@ describe('chat', () => {
     }
   });
 
+  test('ends before a stop, of which no chunk shows a part', async () => {
+    const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: 'user', content: content(dataUrl) }];
+    const request = { model: modelId, messages, ...greedy };
+    const whole = (await serving.client().chat.completions.create(request)).choices[0]!.message.content!;
+    const place = Math.floor(whole.length / 2);
+    const stop = ['never said', whole.slice(place, place + 4)];
+    const before = whole.slice(0, whole.indexOf(stop[1]!));
+    const { choices, usage } = await serving.client().chat.completions.create({ ...request, stop });
+    expect(choices).toMatchObject([{ message: { content: before }, finish_reason: 'stop' }]);
+    expect(usage!.completion_tokens).toBeLessThan(6);
+    const stream = await serving.client().chat.completions.create({ ...request, stop: stop[1]!, stream: true });
+    let text = '';
+    for await (const chunk of stream) {
+      text += chunk.choices[0]?.delta.content ?? '';
+      expect(before.startsWith(text)).toBe(true);
+    }
+    expect(text).toBe(before);
+  });
+
   test('streams several turns with two pictures, and the usage last', async () => {
     const messages: OpenAI.ChatCompletionMessageParam[] = [
       { role: 'system', content: 'Be brief.' },
@@ -286,6 +305,7 @@ describe('errors', () => {
       () => chat({ messages: [{ role: 'user', content: 'x' }], tools: [{ type: 'function' }] }),
       { param: 'tools.0' },
     ],
+    ['an empty stop', () => chat({ messages: [{ role: 'user', content: 'x' }], stop: [''] }), { param: 'stop.0' }],
     [
       'a URL',
       () => ask('http://169.254.169.254/'),
