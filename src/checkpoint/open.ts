@@ -1,9 +1,11 @@
 /** Checkpoints on the disk of Node; `open-in.ts` opens them from any place of files. */
+import type { TensorValue } from '../tensor/value.ts';
+import type { TensorEntry } from './entry.ts';
 import { nodeFiles } from './node-files.ts';
 import { openCheckpointIn } from './open-in.ts';
 import { openSafetensorsIn } from './safetensors.ts';
 import { openSafetensorsIndexIn } from './safetensors-index.ts';
-import type { Checkpoint } from './source.ts';
+import { type Checkpoint, createCheckpoint } from './source.ts';
 import { openTorchCheckpointIn, type TorchOptions } from './torch.ts';
 
 /** Opens a checkpoint of any kind that is read here. See `openCheckpointIn`. */
@@ -24,4 +26,15 @@ export function openSafetensorsIndex(path: string): Promise<Checkpoint> {
 /** Opens a PyTorch checkpoint. See `openTorchCheckpointIn`. */
 export function openTorchCheckpoint(path: string, options?: TorchOptions): Promise<Checkpoint> {
   return openTorchCheckpointIn(nodeFiles, path, options);
+}
+
+/**
+ * Reads one tensor by an entry that was found before, without reading the file's list again, and closes the file: for many
+ * tensors of a file that must not stay open, and that is known to be the same.
+ */
+export async function readEntry(entry: TensorEntry): Promise<TensorValue> {
+  const sources = [await nodeFiles.open(entry.file)];
+  const entries = new Map([[entry.name, entry]]);
+  await using file = createCheckpoint({ format: 'safetensors', sources, entries, metadata: new Map(), warnings: [] });
+  return await file.read(entry.name);
 }

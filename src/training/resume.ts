@@ -98,7 +98,7 @@ export async function* resumeTraining(
     );
   }
   if (task.state) {
-    const names = await saved.taskNames();
+    const names = saved.taskNames;
     const values = await Promise.all(names.map((name) => saved.read(`task.${name}`)));
     task.state.restore(Object.fromEntries(names.map((name, index) => [name, values[index]!])));
   }

@@ -9,7 +9,8 @@ import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { syncFolder, writeFileDurably } from '../checkpoint/durable.ts';
-import { openSafetensors } from '../checkpoint/open.ts';
+import type { TensorEntry } from '../checkpoint/entry.ts';
+import { openSafetensors, readEntry } from '../checkpoint/open.ts';
 import { type TensorToWrite, writeSafetensors } from '../checkpoint/safetensors-writer.ts';
 import type { Cursor } from '../data/stream.ts';
 import type { TensorValue } from '../tensor/index.ts';
@@ -59,11 +60,13 @@ export interface StateTensor {
   readonly read: () => Promise<TensorValue>;
 }
 
+const taskPrefix = 'task.';
+
 /** The files of a saved training, and how the names in them relate to those of the state. Names without prefix go to `optimizer`. */
 const files = [
   { file: 'weights.safetensors', prefix: stateNames.weight },
   { file: 'average.safetensors', prefix: stateNames.average },
-  { file: 'task.safetensors', prefix: 'task.' },
+  { file: 'task.safetensors', prefix: taskPrefix },
   { file: 'optimizer.safetensors', prefix: '' },
 ] as const;
 
@@ -144,10 +147,10 @@ export async function listSavedTrainings(folder: string): Promise<string[]> {
 export interface SavedTraining {
   readonly path: string;
   readonly manifest: TrainingManifest;
-  /** Reads a tensor by its name in the state; throws CheckpointError for one that it does not have. */
+  /** Reads a tensor by its name in the state; throws TrainingError `saved_training_invalid` for one that it does not have. */
   readonly read: (name: string) => Promise<TensorValue>;
   /** Names of the task's own tensors. */
-  readonly taskNames: () => Promise<string[]>;
+  readonly taskNames: readonly string[];
 }
 
 /**
@@ -196,19 +199,23 @@ export async function openTraining(path: string): Promise<SavedTraining> {
     if (got.bytes !== expected.bytes) refuse(`${file} has ${got.bytes} bytes, expected ${expected.bytes}`);
     if (got.sha256 !== expected.sha256) refuse(`${file} is damaged: its SHA-256 is not the manifest's`);
   }
+  const entries = new Map<string, TensorEntry>();
+  for (const { file, prefix } of files) {
+    if (!manifest.files[file]) continue;
+    await using checkpoint = await openSafetensors(join(path, file));
+    for (const entry of checkpoint.entries.values()) entries.set(`${prefix}${entry.name}`, entry);
+  }
   return {
     path,
     manifest,
     read: async (name) => {
-      const { file, prefix } = files.find((entry) => name.startsWith(entry.prefix))!;
-      await using checkpoint = await openSafetensors(join(path, file));
-      return await checkpoint.read(name.slice(prefix.length));
+      const entry = entries.get(name);
+      if (entry) return await readEntry(entry);
+      throw refuse(`it has no tensor ${name}`);
     },
-    taskNames: async () => {
-      if (!manifest.files['task.safetensors']) return [];
-      await using checkpoint = await openSafetensors(join(path, 'task.safetensors'));
-      return [...checkpoint.entries.keys()];
-    },
+    taskNames: [...entries.keys()]
+      .filter((name) => name.startsWith(taskPrefix))
+      .map((name) => name.slice(taskPrefix.length)),
   };
 }
 

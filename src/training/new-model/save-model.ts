@@ -1,6 +1,6 @@
 /** Puts trained weights into a model folder. */
 import type { TensorEntry } from '../../checkpoint/entry.ts';
-import { openCheckpoint } from '../../checkpoint/open.ts';
+import { openCheckpoint, readEntry } from '../../checkpoint/open.ts';
 import { type TensorToWrite, writeSafetensors } from '../../checkpoint/safetensors-writer.ts';
 import { overlayPrefixes } from '../../models/lumina2/weights.ts';
 import { type ModelFolder, openModelFolder } from '../../models/star/folder.ts';
@@ -90,14 +90,11 @@ async function listTensors(file: string) {
     throw refusal(`${file}: expected one safetensors file`);
   }
   const tensors = [...checkpoint.entries.values()].map(
-    ({ name, dtype, shape }): TensorToWrite => ({
-      name,
-      dtype,
-      shape,
-      data: async () => {
-        await using source = await openCheckpoint(file);
-        return (await source.read(name)).data;
-      },
+    (entry): TensorToWrite => ({
+      name: entry.name,
+      dtype: entry.dtype,
+      shape: entry.shape,
+      data: async () => (await readEntry(entry)).data,
     }),
   );
   return { tensors, metadata: Object.fromEntries(checkpoint.metadata) };
