@@ -16,7 +16,10 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { extends: true, test: { name: 'whole', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'whole', include: ['test/**/*.test.ts'], globalSetup: 'test/shared-builds-setup.ts' },
+      },
     ],
     testTimeout: 60_000,
     // Tests that use ONNX Runtime directly must not call home either.

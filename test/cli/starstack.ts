@@ -1,6 +1,6 @@
 /** The command line as users have it: compiled, in a process of its own. */
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll } from 'vitest';
 import { referencePath } from '../reference-vectors.ts';
+import { sharedBuild } from '../shared-builds.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -39,42 +40,46 @@ export interface Installation {
   run(words: readonly string[], options?: RunOptions): Promise<Outcome>;
 }
 
-/** Compiles `src` beside a package.json, as the published package has it, once for the tests of a file. */
+/** The package as it is published, and an empty folder to work in for the tests of a file. */
 export function installStarstack(): Installation {
-  const state = { base: '' };
+  const state = { package: '', folder: '' };
+  const main = () => path.join(state.package, 'dist/cli/main.js');
   beforeAll(async () => {
-    state.base = await mkdtemp(path.join(tmpdir(), 'starstack-cli-'));
-    await mkdir(path.join(state.base, 'work'));
-    await copyFile(path.join(root, 'package.json'), path.join(state.base, 'package.json'));
-    for (const name of ['node_modules', 'assets', 'models']) {
-      await symlink(path.join(root, name), path.join(state.base, name));
-    }
-    const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
-    // `npm run typecheck` checks the types; here only the output counts.
-    const flags = ['--noCheck', '--declaration', 'false', '--incremental', 'false', '--tsBuildInfoFile', 'null'];
-    const project = ['-p', path.join(root, 'tsconfig.build.json'), '--outDir', path.join(state.base, 'dist')];
-    await promisify(execFile)(process.execPath, [compiler, ...project, ...flags]);
+    state.package = await sharedBuild('package', compilePackage);
+    state.folder = await mkdtemp(path.join(tmpdir(), 'starstack-cli-'));
   }, 120_000);
-  afterAll(() => rm(state.base, { recursive: true, force: true }));
+  afterAll(() => rm(state.folder, { recursive: true, force: true }));
   return {
     get package() {
-      return state.base;
+      return state.package;
     },
     get folder() {
-      return path.join(state.base, 'work');
+      return state.folder;
     },
     get main() {
-      return path.join(state.base, 'dist/cli/main.js');
+      return main();
     },
-    run: (words, options) => runProgram(state.base, words, options ?? {}),
+    run: (words, options) => runProgram(main(), state.folder, words, options ?? {}),
   };
 }
 
-async function runProgram(base: string, words: readonly string[], options: RunOptions): Promise<Outcome> {
+/** Compiles `src` beside a package.json. */
+async function compilePackage(folder: string): Promise<void> {
+  await copyFile(path.join(root, 'package.json'), path.join(folder, 'package.json'));
+  for (const name of ['node_modules', 'assets', 'models'])
+    await symlink(path.join(root, name), path.join(folder, name));
+  const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
+  // `npm run typecheck` checks the types; here only the output counts.
+  const flags = ['--noCheck', '--declaration', 'false', '--incremental', 'false', '--tsBuildInfoFile', 'null'];
+  const project = ['-p', path.join(root, 'tsconfig.build.json'), '--outDir', path.join(folder, 'dist')];
+  await promisify(execFile)(process.execPath, [compiler, ...project, ...flags]);
+}
+
+async function runProgram(main: string, cwd: string, words: readonly string[], options: RunOptions): Promise<Outcome> {
   const { STARSTACK_MODEL: _, ...environment } = process.env;
   const model = options.model === undefined ? models.a : options.model;
-  const child = spawn(process.execPath, [path.join(base, 'dist/cli/main.js'), ...words], {
-    cwd: path.join(base, 'work'),
+  const child = spawn(process.execPath, [main, ...words], {
+    cwd,
     env: { ...environment, ...(model === null ? {} : { STARSTACK_MODEL: model }) },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
