@@ -5,7 +5,7 @@ import { nodeFiles } from './node-files.ts';
 import { openCheckpointIn } from './open-in.ts';
 import { openSafetensorsIn } from './safetensors.ts';
 import { openSafetensorsIndexIn } from './safetensors-index.ts';
-import { type Checkpoint, createCheckpoint } from './source.ts';
+import { type Checkpoint, readTensor } from './source.ts';
 import { openTorchCheckpointIn, type TorchOptions } from './torch.ts';
 
 /** Opens a checkpoint of any kind that is read here. See `openCheckpointIn`. */
@@ -33,8 +33,6 @@ export function openTorchCheckpoint(path: string, options?: TorchOptions): Promi
  * tensors of a file that must not stay open, and that is known to be the same.
  */
 export async function readEntry(entry: TensorEntry): Promise<TensorValue> {
-  const sources = [await nodeFiles.open(entry.file)];
-  const entries = new Map([[entry.name, entry]]);
-  await using file = createCheckpoint({ format: 'safetensors', sources, entries, metadata: new Map(), warnings: [] });
-  return await file.read(entry.name);
+  await using source = await nodeFiles.open(entry.file);
+  return await readTensor(source, entry);
 }

@@ -70,42 +70,12 @@ class OpenCheckpoint implements Checkpoint {
 
   async read(name: string): Promise<TensorValue> {
     const { entry, source } = this.#locate(name);
-    const data = entry.strides ? await gather(source, entry, entry.strides) : await readElements(source, entry);
-    checkBooleans(entry, data);
-    return { dtype: entry.dtype, shape: entry.shape, data };
+    return readTensor(source, entry);
   }
 
   async readFloat32(name: string): Promise<Float32TensorValue> {
     const { entry, source } = this.#locate(name);
-    const { dtype, shape } = entry;
-    if (!isFloat(dtype)) {
-      throw new CheckpointError(`tensor ${quote(name)} holds ${dtype}, expected floating-point numbers`, {
-        file: entry.file,
-        byteOffset: entry.offset,
-        code: 'checkpoint_unsupported',
-      });
-    }
-    if (entry.strides) {
-      const raw = await gather(source, entry, entry.strides);
-      if (raw instanceof Float32Array) return { dtype: 'float32', shape, data: raw };
-      const data = allocate(entry, Float32Array, raw.length);
-      convert(entry, new Uint8Array(raw.buffer as ArrayBuffer, raw.byteOffset, raw.byteLength), dtype, data, 0);
-      return { dtype: 'float32', shape, data };
-    }
-    if (dtype === 'float32') {
-      const data = (await readElements(source, entry)) as Float32Array;
-      return { dtype: 'float32', shape, data };
-    }
-    checkRange(source, entry.offset, entry.byteLength);
-    const bytes = dtypes[dtype].bytes;
-    const data = allocate(entry, Float32Array, entry.byteLength / bytes);
-    const piece = new Uint8Array(Math.min(conversionPiece, entry.byteLength));
-    for (let done = 0; done < entry.byteLength; done += piece.length) {
-      const raw = piece.subarray(0, Math.min(piece.length, entry.byteLength - done));
-      await source.readInto(raw, entry.offset + done);
-      convert(entry, raw, dtype, data.subarray(done / bytes, (done + raw.length) / bytes), done / bytes);
-    }
-    return { dtype: 'float32', shape, data };
+    return readFloat32Tensor(source, entry);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,14 +98,58 @@ class OpenCheckpoint implements Checkpoint {
     }
     const source = this.#sources.get(entry.file);
     if (!source) throw new Error(`entry ${quote(name)} names a file that this checkpoint does not own`);
-    if (!littleEndian) {
-      throw new CheckpointError('holds little-endian numbers, which this big-endian machine would misread', {
-        file,
-        code: 'checkpoint_unsupported',
-      });
-    }
     return { entry, source };
   }
+}
+
+/** Reads a tensor of an open file by its entry, as `Checkpoint.read` does. */
+export async function readTensor(source: ByteSource, entry: TensorEntry): Promise<TensorValue> {
+  requireLittleEndian(entry);
+  const data = entry.strides ? await gather(source, entry, entry.strides) : await readElements(source, entry);
+  checkBooleans(entry, data);
+  return { dtype: entry.dtype, shape: entry.shape, data };
+}
+
+/** Reads a tensor of an open file by its entry, as `Checkpoint.readFloat32` does. */
+export async function readFloat32Tensor(source: ByteSource, entry: TensorEntry): Promise<Float32TensorValue> {
+  requireLittleEndian(entry);
+  const { dtype, shape } = entry;
+  if (!isFloat(dtype)) {
+    throw new CheckpointError(`tensor ${quote(entry.name)} holds ${dtype}, expected floating-point numbers`, {
+      file: entry.file,
+      byteOffset: entry.offset,
+      code: 'checkpoint_unsupported',
+    });
+  }
+  if (entry.strides) {
+    const raw = await gather(source, entry, entry.strides);
+    if (raw instanceof Float32Array) return { dtype: 'float32', shape, data: raw };
+    const data = allocate(entry, Float32Array, raw.length);
+    convert(entry, new Uint8Array(raw.buffer as ArrayBuffer, raw.byteOffset, raw.byteLength), dtype, data, 0);
+    return { dtype: 'float32', shape, data };
+  }
+  if (dtype === 'float32') {
+    const data = (await readElements(source, entry)) as Float32Array;
+    return { dtype: 'float32', shape, data };
+  }
+  checkRange(source, entry.offset, entry.byteLength);
+  const bytes = dtypes[dtype].bytes;
+  const data = allocate(entry, Float32Array, entry.byteLength / bytes);
+  const piece = new Uint8Array(Math.min(conversionPiece, entry.byteLength));
+  for (let done = 0; done < entry.byteLength; done += piece.length) {
+    const raw = piece.subarray(0, Math.min(piece.length, entry.byteLength - done));
+    await source.readInto(raw, entry.offset + done);
+    convert(entry, raw, dtype, data.subarray(done / bytes, (done + raw.length) / bytes), done / bytes);
+  }
+  return { dtype: 'float32', shape, data };
+}
+
+function requireLittleEndian({ file }: TensorEntry): void {
+  if (littleEndian) return;
+  throw new CheckpointError('holds little-endian numbers, which this big-endian machine would misread', {
+    file,
+    code: 'checkpoint_unsupported',
+  });
 }
 
 function isFloat(dtype: DType): dtype is FloatDType {

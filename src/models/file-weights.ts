@@ -2,10 +2,10 @@
  * Parameters that stay in the files of checkpoints: a program refers to their bytes, and ONNX Runtime reads them from
  * there.
  */
+import type { ByteSource } from '../checkpoint/byte-source.ts';
 import type { TensorEntry } from '../checkpoint/entry.ts';
 import type { Files } from '../checkpoint/files.ts';
-import { openCheckpointIn } from '../checkpoint/open-in.ts';
-import type { Checkpoint } from '../checkpoint/source.ts';
+import { type Checkpoint, readFloat32Tensor } from '../checkpoint/source.ts';
 import type { Declare } from '../nn/parameters.ts';
 import { cast, constant, type Tensor, weight } from '../tensor/index.ts';
 
@@ -27,7 +27,7 @@ export interface FileWeights {
 export class WeightReader implements AsyncDisposable {
   readonly #files: Files;
   readonly #entries: ReadonlyMap<string, TensorEntry>;
-  readonly #opened = new Map<string, Promise<Checkpoint>>();
+  readonly #opened = new Map<string, Promise<ByteSource>>();
 
   constructor({ files, entries }: Pick<FileWeights, 'files' | 'entries'>) {
     this.#files = files;
@@ -35,14 +35,14 @@ export class WeightReader implements AsyncDisposable {
   }
 
   async read(name: string): Promise<Float32Array> {
-    const { file, name: stored } = requireEntry(this.#entries, name);
-    const checkpoint = this.#opened.get(file) ?? openCheckpointIn(this.#files, file);
-    this.#opened.set(file, checkpoint);
-    return (await (await checkpoint).readFloat32(stored)).data;
+    const entry = requireEntry(this.#entries, name);
+    const source = this.#opened.get(entry.file) ?? this.#files.open(entry.file);
+    this.#opened.set(entry.file, source);
+    return (await readFloat32Tensor(await source, entry)).data;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const checkpoint of this.#opened.values()) await (await checkpoint)[Symbol.asyncDispose]();
+    for (const source of this.#opened.values()) await (await source)[Symbol.asyncDispose]();
   }
 }
 
