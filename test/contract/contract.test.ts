@@ -67,8 +67,8 @@ interface Contract {
   readonly faults: { readonly missing: string; readonly cut: string };
   /** Why the whole platform cannot be tried here. */
   readonly skip?: string | undefined;
-  /** Why only greedy drawing is tried. */
-  readonly slow?: string | undefined;
+  /** Why only loading and greedy drawing are tried. */
+  readonly brief?: string | undefined;
 }
 
 const inBrowser = (isolated: boolean, webgpu: boolean) => ({
@@ -113,6 +113,7 @@ const contracts: Contract[] = [
     options: { device: 'cpu', threads: 2 },
     chosen: 'cpu',
     warnings: ['runtime_single_thread'],
+    brief: 'one thread computes what two do',
   },
   {
     name: 'browser, WebGPU by SwiftShader',
@@ -120,7 +121,7 @@ const contracts: Contract[] = [
     options: { device: 'webgpu', threads: 2 },
     chosen: 'webgpu',
     warnings: [],
-    slow: 'SwiftShader computes shaders on the CPU and takes minutes for the rest',
+    brief: 'SwiftShader computes shaders on the CPU and takes minutes for the rest',
   },
   { name: 'Firefox, wasm, 2 threads', ...inOther(() => firefoxCommand(firefox.path!), firefox) },
   {
@@ -130,13 +131,13 @@ const contracts: Contract[] = [
 ];
 
 for (const contract of contracts) {
-  const { name, options, skip, slow } = contract;
+  const { name, options, skip, brief } = contract;
   const title = skip === undefined ? name : `${name} (skipped: ${skip})`;
   describe.skipIf(skip !== undefined)(title, { timeout: 300_000 }, () => {
     let platform: Platform;
     const model = (folder: string) => `${contract.models()}/${folder}`;
-    const quick = it.skipIf(slow !== undefined);
-    const because = slow === undefined ? '' : ` (skipped: ${slow})`;
+    const whole = it.skipIf(brief !== undefined);
+    const because = brief === undefined ? '' : ` (skipped: ${brief})`;
 
     beforeAll(async () => {
       platform = await contract.start();
@@ -173,7 +174,7 @@ for (const contract of contracts) {
       expect(drawn.tokens).toEqual(reference.greedy.tokens);
     });
 
-    quick(`draws the same tokens from a seed, with previews row by row${because}`, async () => {
+    whole(`draws the same tokens from a seed, with previews row by row${because}`, async () => {
       const drawn = await platform.run('draw', prompt, sampled);
       expect(drawn.tokens).toEqual(reference.sampled.tokens);
       expect(drawn.events).toEqual(reference.sampled.events);
@@ -181,13 +182,13 @@ for (const contract of contracts) {
       expect(drawn.seed).toBe(sampled.seed);
     });
 
-    quick(`stops within one row when it is cancelled, and draws again${because}`, async () => {
+    whole(`stops within one row when it is cancelled, and draws again${because}`, async () => {
       const cancelled = await platform.run('cancel', prompt, 3);
       expect(cancelled).toMatchObject({ code: 'aborted', rowsAfter: 0 });
       expect((await platform.run('draw', prompt, greedy)).tokens).toEqual(reference.greedy.tokens);
     });
 
-    quick(`edits and answers, from pixels and from a file${because}`, async () => {
+    whole(`edits and answers, from pixels and from a file${because}`, async () => {
       const asked = [prompt, 'make the apples green', 'What is in the picture?', greedy] as const;
       const { edited, ofFile, answer } = await platform.run('editAndAsk', ...asked);
       expect(edited.tokens).toHaveLength(64);
@@ -195,7 +196,7 @@ for (const contract of contracts) {
       expect(answer.length).toBeGreaterThan(0);
     });
 
-    quick(`keeps every pixel that a mask covers, in previews too${because}`, async () => {
+    whole(`keeps every pixel that a mask covers, in previews too${because}`, async () => {
       const pictures = await platform.run('editPart', prompt, 'make the apples green', leftHalf, greedy);
       const [drawn, edited, preview] = pictures.map(({ data }) => halvesOf(data));
       expect(edited!.left).toEqual(drawn!.left);
@@ -203,7 +204,7 @@ for (const contract of contracts) {
       expect(edited!.right).not.toEqual(drawn!.right);
     });
 
-    quick(`draws and edits through the diffusion decoder, the same pictures${because}`, async () => {
+    whole(`draws and edits through the diffusion decoder, the same pictures${because}`, async () => {
       const pictures = await platform.run('diffuse', prompt, 'make the apples green', sampled);
       expect(pictures.map(({ width }) => width)).toEqual([128, 128]);
       pictures.forEach(({ data }, at) => {
@@ -215,7 +216,7 @@ for (const contract of contracts) {
       });
     });
 
-    quick(`reads the recipe back from a PNG${because}`, async () => {
+    whole(`reads the recipe back from a PNG${because}`, async () => {
       const recipe = await platform.run('recipe', prompt, 11);
       expect(recipe).toMatchObject({ version: 1, task: 'generate', prompt, seed: 11, model: 'STAR_nano' });
       expect(recipe.fingerprint).toMatch(/^[0-9a-f]{16}$/);

@@ -144,6 +144,7 @@ describe.skipIf(chromiumPath === undefined)(named('static site'), () => {
         // Promised in the page, and not there in the worker.
         'WebGPU cannot be used: program probe cannot be loaded': () => ({ info: { isFallbackAdapter: false } }),
       };
+      const notes = Object.keys(adapters);
       for (const [note, adapter] of Object.entries(adapters)) {
         const page = await pages.open(isolated.url, {}, (context) =>
           context.addInitScript(
@@ -152,9 +153,12 @@ describe.skipIf(chromiumPath === undefined)(named('static site'), () => {
         );
         await page.getByText(/^Computed in this browser, by wasm/).waitFor();
         await page.getByText(note).waitFor();
-        await page.getByLabel('Think first').uncheck();
-        await ask(page, 'a photo of a cat');
-        await page.locator('figure[data-phase=done]').waitFor();
+        if (note === notes.at(-1)) {
+          await page.getByLabel('Think first').uncheck();
+          await ask(page, 'a photo of a cat');
+          await page.locator('figure[data-phase=done]').waitFor();
+        }
+        await page.context().close();
       }
     },
     minute,
