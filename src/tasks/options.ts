@@ -154,7 +154,7 @@ export const understandOptionsSchema = z.strictObject({
   topP: topP.optional(),
   repetitionPenalty: z.number().positive().max(100).optional().describe('Above 1 repeats less; 1 is off.'),
   stop: z
-    .union([stopText.transform((text) => [text]), z.array(stopText).max(4)])
+    .union([z.array(stopText).max(4), stopText.transform((text) => [text])])
     .default([])
     .describe('Texts, four at most, before which the answer ends. Default none.'),
   signal,

@@ -307,6 +307,11 @@ describe('errors', () => {
     ],
     ['an empty stop', () => chat({ messages: [{ role: 'user', content: 'x' }], stop: [''] }), { param: 'stop.0' }],
     [
+      'five stops',
+      () => chat({ messages: [{ role: 'user', content: 'x' }], stop: [...'abcde'] }),
+      { param: 'stop', message: expect.stringContaining('expected array to have <=4 items') },
+    ],
+    [
       'a URL',
       () => ask('http://169.254.169.254/'),
       { code: 'url_not_allowed', param: 'messages.0.content.0.image_url' },

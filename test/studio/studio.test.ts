@@ -106,6 +106,12 @@ describe.skipIf(chromiumPath === undefined)(named('studio'), () => {
       await expectAccessible(page);
       await ask(page, 'make the apples green');
       await page.getByLabel('How much of the picture after is shown').waitFor();
+      // Whatever can be done with the result is in sight.
+      await page.setViewportSize({ width: 1280, height: 720 });
+      const [actions, composer] = await Promise.all(
+        ['.actions', '.composer'].map(async (part) => (await page.locator(part).boundingBox())!),
+      );
+      expect(actions!.y + actions!.height).toBeLessThanOrEqual(composer!.y);
       await page.getByText('Side by side', { exact: true }).click();
       const edited = await decodeImage(await fileOf(page.locator('figure img').last()));
       const columns = ({ data, height }: RgbImage, from: number, to: number) =>
@@ -114,6 +120,7 @@ describe.skipIf(chromiumPath === undefined)(named('studio'), () => {
       expect(columns(edited, 0, 36)).toEqual(columns(images[0]!, 0, 36));
       expect(columns(edited, 36, 64)).not.toEqual(columns(images[0]!, 36, 64));
 
+      await button(page, 'Another part').click();
       await button(page, 'All of it').click();
       await button(page, 'Only a part').click();
       await canvas.focus();
