@@ -128,6 +128,26 @@ describe('a training step', () => {
     await session.release();
   });
 
+  it('moves matrices inside the network by Muon, and those at its ends, vectors and scales by AdamW', async () => {
+    const feeds = { ...(await startState()), ...(await dataOf([0], [1e-3])) };
+    const movedBy = async (matrices: 'adamw' | 'muon') => {
+      const session = await open(compileStep({ optimizer: { matrices } }));
+      const results = await session.run(feeds);
+      await session.release();
+      return results;
+    };
+    const [adamw, muon] = [await movedBy('adamw'), await movedBy('muon')];
+    const next = (results: typeof adamw, name: string) => results[`next.weight.${name}`]!.data as Float32Array;
+    const others = [...stage.trained.keys()].filter(
+      (name) => !next(adamw, name).every((value, index) => value === next(muon, name)[index]),
+    );
+    const inner = [...stage.trained.keys()].filter((name) => /(_proj|adapter\.layers\.\d)\.weight$/.test(name));
+    expect(inner.length).toBeGreaterThan(5);
+    expect(others.filter((name) => !inner.includes(name))).toEqual([]);
+    expect(inner.filter((name) => !others.includes(name))).toEqual([]);
+    expect([...stage.trained.keys()]).toContain('pixel_output_head.weight');
+  });
+
   it('has no state for what is frozen', () => {
     const program = compileStep({});
     const frozen = program.inputs.filter(({ name }) => /llm\.|pixel_encoder\./.test(name));
