@@ -14,7 +14,7 @@ import { StarTasks } from '../tasks/star-tasks.ts';
 import { blobFiles } from './blob-files.ts';
 import { canvasCodec } from './canvas-codec.ts';
 import { type DownloadOptions, downloadModel } from './download.ts';
-import { type WidenedWeights, widenWeights } from './widen.ts';
+import { widenWeights } from './widen.ts';
 
 export interface BrowserLoadOptions extends BrowserRuntimeOptions, ModelOptions, DownloadOptions {
   /** URL of the folder with ONNX Runtime's `ort-wasm-*` files. Default: `ort/` beside the page. */
@@ -42,51 +42,56 @@ export class Star extends StarTasks {
   static async load(model: string, options: BrowserLoadOptions = {}): Promise<Star> {
     const { signal } = options;
     checkBrowserRuntime(options);
-    const downloaded = await downloadModel(model, options);
-    signal?.throwIfAborted();
-    const folder = await openModelFolderIn(blobFiles(downloaded), downloaded.url);
-    const original = new Map([...downloaded.files].filter(([path]) => weightsPattern.test(path)));
     const runtimeFiles = new URL(options.runtimeFiles ?? 'ort/', document.baseURI).href.replace(/\/*$/, '/');
-    const warnings: TaskWarning[] = [];
-    if (downloaded.cacheProblem !== undefined) {
-      const message = `the model is not cached and will be downloaded again: ${downloaded.cacheProblem}`;
-      warnings.push({ code: 'model_not_cached', message });
-    }
-    const open = async (device: BrowserRuntimeOptions['device']) => {
-      let told: readonly TaskWarning[] = [];
-      const start = async (weights: StarWeights) => {
-        let widened: Promise<WidenedWeights> | undefined;
-        const widen = () => {
-          widened ??= widenWeights(weights);
-          return widened;
-        };
-        const { runtime, warnings } = await startBrowserRuntime(
-          { ...options, device },
-          { runtimeFiles, weights: async (chosen) => (chosen === 'webgpu' ? (await widen()).files : original) },
-        );
-        told = warnings;
-        return { runtime, weights: runtime.device.chosen === 'webgpu' ? (await widen()).weights : weights };
-      };
-      const loaded = await LoadedModel.assemble({ ...options, folder, codec: canvasCodec, start });
-      return { loaded, told };
+    // Beside the download: a runtime needs seconds to start, and what cannot start needs no model.
+    const unstarted = new AbortController();
+    const begin = (device: BrowserRuntimeOptions['device']) => {
+      const runtime = startBrowserRuntime({ ...options, device }, runtimeFiles);
+      runtime.catch((error: unknown) => unstarted.abort(error));
+      return runtime;
     };
-    let { loaded, told } = await open(options.device);
+    let starting = begin(options.device);
     try {
-      await loaded.session('engine');
+      const stops = [unstarted.signal, ...(signal ? [signal] : [])];
+      const downloaded = await downloadModel(model, { ...options, signal: AbortSignal.any(stops) });
+      const folder = await openModelFolderIn(blobFiles(downloaded), downloaded.url);
+      const original = new Map([...downloaded.files].filter(([path]) => weightsPattern.test(path)));
+      const warnings: TaskWarning[] = [];
+      if (downloaded.cacheProblem !== undefined) {
+        const message = `the model is not cached and will be downloaded again: ${downloaded.cacheProblem}`;
+        warnings.push({ code: 'model_not_cached', message });
+      }
+      const start = async (weights: StarWeights) => {
+        const { runtime, giveWeights } = await starting;
+        const widened = runtime.device.chosen === 'webgpu' ? await widenWeights(weights) : undefined;
+        giveWeights(widened?.files ?? original);
+        return { runtime, weights: widened?.weights ?? weights };
+      };
+      const assemble = () => LoadedModel.assemble({ ...options, folder, codec: canvasCodec, start });
+      let loaded = await assemble();
+      try {
+        await loaded.session('engine');
+      } catch (error) {
+        const { requested, chosen } = loaded.runtime.device;
+        if (chosen !== 'webgpu') throw error;
+        const problem = messageOf(error);
+        if (requested === 'webgpu') throw webGpuUnavailable(problem);
+        const message = `wasm instead of WebGPU, which cannot run this model: ${problem}`;
+        warnings.push({ code: 'runtime_webgpu_unavailable', message });
+        await loaded.dispose();
+        starting = begin('cpu');
+        loaded = await assemble();
+        await loaded.session('engine');
+      }
+      signal?.throwIfAborted();
+      return new Star(loaded, [...warnings, ...(await starting).warnings]);
     } catch (error) {
-      const { device } = loaded.runtime;
-      await loaded.dispose();
-      if (device.chosen !== 'webgpu') throw error;
-      const problem = messageOf(error);
-      if (device.requested === 'webgpu') throw webGpuUnavailable(problem);
-      ({ loaded, told } = await open('cpu'));
-      const message = `wasm instead of WebGPU, which cannot run this model: ${problem}`;
-      warnings.push({ code: 'runtime_webgpu_unavailable', message });
+      // Nobody waits for what is not needed any more.
+      void starting.then(
+        ({ runtime }) => runtime.dispose(),
+        () => {},
+      );
+      throw error;
     }
-    if (signal?.aborted) {
-      await loaded.dispose();
-      throw signal.reason;
-    }
-    return new Star(loaded, [...warnings, ...told]);
   }
 }

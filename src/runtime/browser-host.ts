@@ -1,4 +1,4 @@
-import type { BrowserReply, BrowserStart } from './browser-start.ts';
+import type { BrowserReply, BrowserStart, BrowserWeights } from './browser-start.ts';
 import type { HostEvents, WorkerHost } from './host.ts';
 import type { Request } from './protocol.ts';
 
@@ -33,6 +33,10 @@ export class BrowserHost implements WorkerHost {
 
   post(request: Request, transfer: readonly ArrayBuffer[]): void {
     this.#worker.postMessage(request, [...transfer]);
+  }
+
+  giveWeights(weights: BrowserWeights['weights']): void {
+    this.#worker.postMessage({ weights } satisfies BrowserWeights);
   }
 
   setBusy(): void {}

@@ -19,12 +19,6 @@ export interface BrowserRuntimeOptions {
   readonly logLevel?: LogLevel | undefined;
 }
 
-export interface BrowserRuntimePlace {
-  /** Files with weights for programs on a device, by the location that the programs name. */
-  readonly weights: (device: Device) => Promise<ReadonlyMap<string, Blob>>;
-  readonly runtimeFiles: string;
-}
-
 /** Something the page should know that was no reason to stop. */
 export interface RuntimeWarning {
   readonly code: 'runtime_single_thread' | 'runtime_webgpu_unavailable';
@@ -34,6 +28,11 @@ export interface RuntimeWarning {
 export interface StartedRuntime {
   readonly runtime: WorkerRuntime;
   readonly warnings: readonly RuntimeWarning[];
+  /**
+   * Hands over the files with weights, by the location that programs name, once. Programs with weights that are loaded before
+   * wait for them.
+   */
+  giveWeights(files: ReadonlyMap<string, Blob>): void;
 }
 
 const mostThreads = 8;
@@ -47,50 +46,45 @@ export function checkBrowserRuntime({ device = 'auto', threads }: BrowserRuntime
 }
 
 /**
- * Starts a runtime on the device that was asked for. `works` is run on WebGPU before it is taken, beside a small program:
- * what fails there makes `auto` take the CPU, with a warning.
+ * Starts a runtime on the device that was asked for, and runs a small program there: what fails on WebGPU makes `auto` take
+ * the CPU, with a warning. It needs no weights for that, so that it can start while they are fetched.
  *
  * Throws `RuntimeError`: `runtime_option_invalid`; `runtime_device_unavailable` when WebGPU was asked for by name and does
- * not work; `runtime_dead` when the worker or ONNX Runtime's files cannot be loaded.
+ * not work; `runtime_dead` and `runtime_program_invalid` when the worker or ONNX Runtime's files cannot be loaded.
+ * @param runtimeFiles URL of the folder that holds ONNX Runtime's `ort-wasm-*` files, with a slash at its end
  */
 export async function startBrowserRuntime(
   options: BrowserRuntimeOptions,
-  place: BrowserRuntimePlace,
+  runtimeFiles: string,
 ): Promise<StartedRuntime> {
   checkBrowserRuntime(options);
   const { device: requested = 'auto', logLevel = 'fatal' } = options;
   const { threads, warnings } = chooseThreads(options.threads);
-  const start = async (chosen: Device, reason: string): Promise<WorkerRuntime> => {
+  const start = async (chosen: Device, reason: string): Promise<StartedRuntime> => {
     const device: DeviceChoice = { requested, chosen, reason };
-    const weights = await place.weights(chosen);
-    const { runtimeFiles } = place;
-    const host = new BrowserHost({ settings: { device: chosen, threads, logLevel }, weights, runtimeFiles });
+    const host = new BrowserHost({ settings: { device: chosen, threads, logLevel }, runtimeFiles });
     const runtime = new WorkerRuntime({ host, device, threads });
     try {
       await runtime.started();
-      if (chosen === 'webgpu') await tryProgram(runtime);
-      return runtime;
+      await tryProgram(runtime);
+      return { runtime, warnings, giveWeights: (files) => host.giveWeights(files) };
     } catch (error) {
       await runtime.dispose();
       throw error;
     }
   };
-  if (requested === 'cpu') return { runtime: await start('cpu', 'The CPU was asked for.'), warnings };
+  if (requested === 'cpu') return start('cpu', 'The CPU was asked for.');
   let problem = await missingAdapter(requested);
   if (problem === undefined) {
     try {
       const why = requested === 'webgpu' ? 'WebGPU was asked for' : 'This browser has a GPU';
-      return { runtime: await start('webgpu', `${why}, and a program ran on it.`), warnings };
+      return await start('webgpu', `${why}, and a program ran on it.`);
     } catch (error) {
       problem = messageOf(error).replace(/\.$/, '');
     }
   }
   if (requested === 'webgpu') throw webGpuUnavailable(problem);
-  return startOnCpu(problem);
-
-  async function startOnCpu(problem: string): Promise<StartedRuntime> {
-    return { runtime: await start('cpu', `WebGPU cannot be used: ${problem}.`), warnings };
-  }
+  return start('cpu', `WebGPU cannot be used: ${problem}.`);
 }
 
 /** That WebGPU was asked for by name and does not work. */

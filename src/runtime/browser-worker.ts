@@ -1,5 +1,5 @@
 /** The entry of the web worker: ONNX Runtime for the web behind the same protocol as the worker thread of Node. */
-import type { BrowserStart } from './browser-start.ts';
+import type { BrowserStart, BrowserWeights } from './browser-start.ts';
 import { Engine, type OnnxRuntime, serve } from './engine.ts';
 import type { Request } from './protocol.ts';
 
@@ -8,7 +8,10 @@ type WebRuntime = typeof import('onnxruntime-web/wasm');
 /** The parts of a worker's global scope that are used; the DOM's types describe a page. */
 interface WorkerScope {
   postMessage(message: unknown, transfer: Transferable[]): void;
-  addEventListener(type: 'message', listener: (event: MessageEvent<BrowserStart | Request>) => void): void;
+  addEventListener(
+    type: 'message',
+    listener: (event: MessageEvent<BrowserStart | BrowserWeights | Request>) => void,
+  ): void;
 }
 const scope = globalThis as unknown as WorkerScope;
 
@@ -23,13 +26,18 @@ async function loadRuntime({ settings, runtimeFiles }: BrowserStart): Promise<We
   return ort;
 }
 
+let giveWeights: (weights: BrowserWeights['weights']) => void;
+const weights = new Promise<BrowserWeights['weights']>((resolve) => {
+  giveWeights = resolve;
+});
+
 async function createEngine(start: BrowserStart): Promise<Engine> {
   const ort = await loadRuntime(start);
   /** Read once, then shared by all sessions; ONNX Runtime copies the tensors that a session uses. */
   let files: Promise<{ path: string; data: Uint8Array }[]> | undefined;
-  const read = () =>
+  const read = async () =>
     Promise.all(
-      [...start.weights].map(async ([path, blob]) => ({ path, data: new Uint8Array(await blob.arrayBuffer()) })),
+      [...(await weights)].map(async ([path, blob]) => ({ path, data: new Uint8Array(await blob.arrayBuffer()) })),
     );
   return new Engine(
     {
@@ -53,5 +61,6 @@ scope.addEventListener('message', ({ data }) => {
       serve(engine, (reply, transfer) => scope.postMessage(reply, [...transfer])),
     );
     answer.catch((error: unknown) => scope.postMessage({ startError: String(error) }, []));
-  } else void answer?.then((serveOne) => serveOne(data)).catch(() => {});
+  } else if ('weights' in data) giveWeights(data.weights);
+  else void answer?.then((serveOne) => serveOne(data)).catch(() => {});
 });

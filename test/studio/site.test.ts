@@ -133,7 +133,7 @@ describe.skipIf(chromiumPath === undefined)(named('static site'), () => {
       await page.locator('figure[data-phase=done]').waitFor();
       expect(pages.faults).toEqual([]);
     },
-    minute,
+    2 * minute,
   );
 
   test(
@@ -161,7 +161,7 @@ describe.skipIf(chromiumPath === undefined)(named('static site'), () => {
         await page.context().close();
       }
     },
-    minute,
+    2 * minute,
   );
 
   test(
@@ -185,7 +185,7 @@ describe.skipIf(chromiumPath === undefined)(named('static site'), () => {
       await page.getByRole('alert').getByText('device must be one of auto, cpu, webgpu').waitFor();
       expect(fetched.filter((url) => url.includes('/models/'))).toEqual([]);
     },
-    minute,
+    2 * minute,
   );
 });
 
