@@ -21,10 +21,9 @@ export function useStar(url: string) {
 
   useEffect(() => {
     const leaving = new AbortController();
-    const { signal } = leaving;
     tell({ phase: 'loading', done: 0 });
     const loading = Star.load(url, {
-      signal,
+      signal: leaving.signal,
       onProgress: ({ loadedBytes, totalBytes }) => tell({ done: loadedBytes / totalBytes }),
     });
     loading
@@ -32,7 +31,7 @@ export function useStar(url: string) {
         star.current = loaded;
         tell({ phase: 'ready' });
       })
-      .catch((error: Error) => signal.aborted || tell({ phase: 'failed', fault: error.message }));
+      .catch((error: Error) => leaving.signal.aborted || tell({ phase: 'failed', fault: error.message }));
     return () => {
       leaving.abort();
       work.current?.abort();
