@@ -154,7 +154,9 @@ export const understandOptionsSchema = z.strictObject({
   topP: topP.optional(),
   repetitionPenalty: z.number().positive().max(100).optional().describe('Above 1 repeats less; 1 is off.'),
   stop: z
-    .union([z.array(stopText).max(4), stopText.transform((text) => [text])])
+    .union([z.array(stopText).max(4), stopText.transform((text) => [text])], {
+      error: 'expected a text of 1 to 256 characters, or up to four',
+    })
     .default([])
     .describe('Texts, four at most, before which the answer ends. Default none.'),
   signal,
